@@ -1,0 +1,1 @@
+"""Several trading strategies on Hyperliquid perpetual futures, run as one fund."""

@@ -1,0 +1,1 @@
+"""What a person looks at: terminal views, API and web page."""

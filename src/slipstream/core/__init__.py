@@ -1,0 +1,1 @@
+"""Shared strategy services as pure numerics: signals, factors, costs, funding, portfolio, stats."""

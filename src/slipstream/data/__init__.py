@@ -1,0 +1,1 @@
+"""Recorder, Parquet lake, loaders and quality checks."""

@@ -1,0 +1,1 @@
+"""From event to command: kernel, gate, order manager, ledger."""

@@ -1,0 +1,1 @@
+"""Decisions about capital and trust: mandates, allocation, audit, breaker. No I/O."""

@@ -1,0 +1,1 @@
+"""Gymnasium environments, baselines, training and policy export."""

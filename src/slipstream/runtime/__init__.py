@@ -1,0 +1,1 @@
+"""The shell around the kernel: config, journal, clock, pod host, secrets, telemetry."""

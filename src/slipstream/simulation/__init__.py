@@ -1,0 +1,1 @@
+"""Simulated venue and time: backtests, walk-forward, sweeps."""

@@ -1,0 +1,1 @@
+"""A local server that is Hyperliquid and Binance USD-M at once."""

@@ -1,0 +1,1 @@
+"""The production connector to Hyperliquid: signing, REST, stream, broker."""
