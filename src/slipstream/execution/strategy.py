@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from slipstream.model.events import AssetContext, Bbo, Budget, Event
+from slipstream.execution.ledger import Line
+from slipstream.model.events import AssetContext, Bbo, Budget, Event, L2Book
 from slipstream.model.instrument import Instrument
 from slipstream.model.intents import Intent
 from slipstream.model.mandate import Mandate, TradingState
@@ -50,6 +51,10 @@ class View(Protocol):
         """Our signed position by our own fills."""
         ...
 
+    def line(self, coin: str) -> Line:
+        """Our books of a coin: cost, realised profit, fees, funding."""
+        ...
+
     def worst_position(self, coin: str) -> tuple[Decimal, Decimal]:
         """Lowest and highest position that live and unknown orders could lead to."""
         ...
@@ -62,12 +67,20 @@ class View(Protocol):
         """The last best bid and offer of a venue, or None."""
         ...
 
+    def book(self, venue: str, coin: str) -> L2Book | None:
+        """The last book of a venue, or None."""
+        ...
+
     def context(self, coin: str) -> AssetContext | None:
         """The last mark, oracle and funding of a coin, or None."""
         ...
 
     def is_connected(self, feed: str) -> bool:
         """Whether a feed is connected and fresh."""
+        ...
+
+    def blocked(self, coin: str) -> str | None:
+        """Why no order may be placed in a coin now, or None."""
         ...
 
 

@@ -1,0 +1,71 @@
+"""What the pod may do now: latched halts, the lease, and whether our books agree with the venue's."""
+
+from __future__ import annotations
+
+from slipstream.model.mandate import Halt, Mandate, Resume, TradingState
+
+_ORDER = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+SHUTDOWN = "pod"  # who of the halt that a stopping pod gives itself; the next start clears it
+
+
+class Permit:
+    """A fold of Mandate, Halt and Resume, and of the reconciliations that the kernel reports."""
+
+    def __init__(self, slug: str, require_mandate: bool) -> None:
+        self._slug = slug
+        self._require_mandate = require_mandate
+        self.halts: dict[int, Halt] = {}
+        self.cleared = 0
+        self.mandate: Mandate | None = None
+        self.breaks: tuple[str, ...] = ()
+        self.reconciled = False
+
+    def begin(self) -> None:
+        """A process starts: it must reconcile first; the halt of its own last shutdown is over."""
+        self.reconciled = False
+        self.halts = {generation: halt for generation, halt in self.halts.items() if halt.who != SHUTDOWN}
+
+    def fold(self, event: Mandate | Halt | Resume) -> bool:
+        """Take one; False if it is stale, or for another pod."""
+        if isinstance(event, Mandate):
+            known = self.mandate.version if self.mandate is not None else -1
+            if event.pod != self._slug or event.version <= known:
+                return False
+            self.mandate = event
+        elif isinstance(event, Halt):
+            if event.generation <= self.cleared:
+                return False
+            self.halts[event.generation] = event
+        else:
+            self.cleared = max(self.cleared, event.generation)
+            self.halts = {generation: halt for generation, halt in self.halts.items() if generation > self.cleared}
+        return True
+
+    @property
+    def next_generation(self) -> int:
+        """A generation above every one seen, for a halt raised here."""
+        return max([self.cleared, *self.halts]) + 1
+
+    def state(self, now_ns: int) -> TradingState:
+        """The strictest of halts, lease and breaks."""
+        states = [halt.state for halt in self.halts.values()]
+        if self.mandate is not None:
+            states.append(self.mandate.state_at(now_ns))
+        elif self._require_mandate:
+            states.append(TradingState.HALTED)
+        if self.breaks:
+            states.append(TradingState.REDUCING)
+        return max(states, key=_ORDER.__getitem__, default=TradingState.ACTIVE)
+
+    def reasons(self, now_ns: int) -> list[str]:
+        """Why trading is not ACTIVE, one line each."""
+        lines = [f"{h.state.value} by {h.who}: {h.why} (clears: {h.clears})" for _, h in sorted(self.halts.items())]
+        if self.mandate is None:
+            if self._require_mandate:
+                lines.append("halted: no mandate has arrived")
+        elif self.mandate.state_at(now_ns) is not TradingState.ACTIVE:
+            late = (now_ns - self.mandate.expires_ns) / 1e9
+            state = self.mandate.state_at(now_ns).value
+            lines.append(f"{state}: mandate {self.mandate.version} expired {late:.1f} s ago")
+        lines.extend(f"reducing: {text}" for text in self.breaks)
+        return lines
