@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.lob import calls
 from slipstream.lob import depth as _depth
-from slipstream.lob import matching as _matching
 from slipstream.lob.bits import MAX_LEVELS, mark
 from slipstream.lob.matching import (
     ALO,
@@ -75,34 +75,35 @@ class Book:
         self, base_tick: int = 0, levels: int = MAX_LEVELS, orders: int = 1 << 15, fills: int = 1 << 14
     ) -> None:
         self.record: Any = new_book(base_tick, levels, orders, fills)
+        self._books = self.record.base
 
     def place(self, tag: int, owner: int, side: int, tick: int, lots: int, tif: int, ns: int) -> int:
         """Match an order and rest what its time in force allows: a handle (>= 0) or a code."""
-        return int(place(self.record, tag, owner, side, tick, lots, tif, ns))
+        return int(calls.place(self._books, tag, owner, side, tick, lots, tif, ns))
 
     def market(self, tag: int, owner: int, side: int, lots: int, ns: int) -> int:
         """Take at any price: FILLED, EXPIRED, POOL_FULL or BAD_ORDER."""
-        return int(market(self.record, tag, owner, side, lots, ns))
+        return int(calls.market(self._books, tag, owner, side, lots, ns))
 
     def cancel(self, handle: int) -> int:
         """The lots that were left of the order, or -1 if it was gone."""
-        return int(cancel(self.record, handle))
+        return int(calls.cancel(self._books, handle))
 
     def reduce(self, handle: int, lots: int) -> int:
         """Remove lots and keep the place in the queue: what is left, or -1 if the order was gone."""
-        return int(reduce(self.record, handle, lots))
+        return int(calls.reduce(self._books, handle, lots))
 
     def modify(self, handle: int, tick: int, lots: int, ns: int) -> int:
         """Cancel-replace, unless the order only shrinks: the new handle or a code."""
-        return int(modify(self.record, handle, tick, lots, ns))
+        return int(calls.modify(self._books, handle, tick, lots, ns))
 
     def best_bid(self) -> int:
         """Tick of the best bid, or -1."""
-        return int(best_bid(self.record))
+        return int(calls.best_bid(self._books))
 
     def best_ask(self) -> int:
         """Tick of the best ask, or -1."""
-        return int(best_ask(self.record))
+        return int(calls.best_ask(self._books))
 
     def order_count(self) -> int:
         """How many orders rest."""
@@ -110,7 +111,7 @@ class Book:
 
     def order_left(self, handle: int) -> int:
         """The lots left of an order, or -1 if it is gone."""
-        return int(_depth.order_left(self.record, handle))
+        return int(calls.order_left(self._books, handle))
 
     def order_tick(self, handle: int) -> int:
         """The tick of an order, or -1 if it is gone."""
@@ -118,7 +119,7 @@ class Book:
 
     def queue_ahead(self, handle: int) -> int:
         """The lots that trade before an order at its level, or -1 if it is gone."""
-        return int(_depth.queue_ahead(self.record, handle))
+        return int(calls.queue_ahead(self._books, handle))
 
     def orders_ahead(self, handle: int) -> int:
         """The orders that trade before an order at its level, or -1 if it is gone."""
@@ -135,7 +136,7 @@ class Book:
     def depth(self, side: int, n: int) -> tuple[Ints, Ints, Ints]:
         """Ticks, lots and order counts of up to ``n`` levels of a side (BUY: bids), best first."""
         ticks, lots, counts = (np.empty(n, np.int64) for _ in range(3))
-        k = _depth.depth_into(self.record, side, ticks, lots, counts)
+        k = calls.depth_into(self._books, side, ticks, lots, counts)
         return ticks[:k], lots[:k], counts[:k]
 
     def l3(self, side: int, n: int) -> Ints:
@@ -178,7 +179,7 @@ class Book:
         rows = np.concatenate([self.l3(side, int(book["resting"])) for side in (BUY, SELL)])
         outside = (rows[:, 3] < base_tick) | (rows[:, 3] >= base_tick + int(book["n_levels"]))
         for handle in rows[outside, 0]:
-            cancel(book, handle)
+            self.cancel(int(handle))
         occupied = np.flatnonzero(book["level_count"])
         kept = {name: book[name][occupied].copy() for name in _LEVEL_FIELDS}
         for name in _LEVEL_FIELDS:
