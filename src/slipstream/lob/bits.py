@@ -19,20 +19,22 @@ _ONE = np.uint64(1)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@intrinsic
-def _trailing_zeros(typingctx: Any, word: Any) -> Any:
+def _count_trailing(typingctx: Any, word: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), codegen
 
 
-@intrinsic
-def _leading_zeros(typingctx: Any, word: Any) -> Any:
+def _count_leading(typingctx: Any, word: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), codegen
+
+
+_trailing_zeros: Any = intrinsic(_count_trailing)
+_leading_zeros: Any = intrinsic(_count_leading)
 
 
 @njit(cache=True)
