@@ -44,6 +44,12 @@ class Status(Enum):
     ORACLE_REJECTED = "oracleRejected"
     PERP_MAX_POSITION_REJECTED = "perpMaxPositionRejected"
     TOO_MANY_OPEN_ORDERS_REJECTED = "tooManyOpenOrdersRejected"
+    OI_INCREASE_AT_CAP_REJECTED = "positionIncreaseAtOpenInterestCapRejected"
+    OI_FLIP_AT_CAP_REJECTED = "positionFlipAtOpenInterestCapRejected"
+    OI_AGGRESSIVE_AT_CAP_REJECTED = "tooAggressiveAtOpenInterestCapRejected"
+    OI_INCREASE_REJECTED = "openInterestIncreaseRejected"
+    INSUFFICIENT_SPOT_BALANCE_REJECTED = "insufficientSpotBalanceRejected"
+    INTERNAL_CANCEL = "internalCancel"
 
 
 class Trigger(msgspec.Struct):
@@ -72,6 +78,7 @@ class VenueOrder(msgspec.Struct):
     is_position_tpsl: bool = False
     children: list[int] = []
     parent: int | None = None
+    siblings: list[int] = []  # the other leg of a TP/SL pair: one fill ends it
     status: Status = Status.OPEN
     status_ns: int = 0
     handle: int = -1  # in the matching engine while it rests
@@ -80,10 +87,14 @@ class VenueOrder(msgspec.Struct):
 
 
 class Position(msgspec.Struct):
-    """A perp position. ``cost`` is signed entry notional (szi * entry); isolated margin is raw USD set aside."""
+    """A perp position. ``cost`` is signed entry notional (szi * entry); isolated margin is raw USD set aside.
+
+    ``cost`` is exact in millionths of a USDC, ``entry_px`` is derived from it. Funding totals are positive when paid.
+    """
 
     coin: str
     szi: Decimal = ZERO
+    cost: Decimal = ZERO
     entry_px: Decimal = ZERO
     is_cross: bool = True
     leverage: int = 20
@@ -188,10 +199,18 @@ class Account(msgspec.Struct):
     requests_bought: int = 0
     last_limited_ns: int = 0
     schedule_cancel_ns: int | None = None
+    schedule_cancel_wall_ms: int | None = None  # the same moment on the client's clock, where that is the nearer one
     schedule_triggers: dict[str, int] = {}  # UTC date -> how often scheduleCancel fired
     referrer: str | None = None
     builder_fees: dict[str, int] = {}  # approved builder -> tenths of a bp
     known: bool = False  # has ever been funded
+    history: dict[int, VenueOrder] = {}  # oid -> ended orders, oldest first, bounded
+    past_cloids: dict[str, int] = {}  # cloid -> oid of ended orders still in `history`
+    funding_totals: dict[str, Decimal] = {}  # coin -> all funding ever paid (negative: received)
+    past_twaps: list[Twap] = []  # ended TWAPs, oldest first, bounded
+    shares: dict[str, Decimal] = {}  # of a vault: depositor -> shares
+    liquidations: dict[str, int] = {}  # coin (or "" for cross) -> ns until which a partial liquidation cools down
+    equity_history: list[tuple[int, Decimal, Decimal]] = []  # (ns, account value, PnL) sampled hourly, bounded
 
 
 class PublicTrade(msgspec.Struct):
