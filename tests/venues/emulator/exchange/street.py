@@ -85,14 +85,17 @@ class RandomStreet(Street):
     """A street whose prices walk and whose background trades, from a seed."""
 
     def __init__(self, prices: dict[Instrument, str], seed: int, volatility: float = 0.002) -> None:
-        super().__init__(prices, levels=12, lots_usd=20_000)
+        super().__init__(prices, levels=5, lots_usd=20_000)
         self.rng = Random(seed)
-        self.volatility = volatility
+        self.volatility = volatility  # per block of three seconds
+        self.anchor = dict(self.px)
         self.flow = self._walk
 
-    def _walk(self, _t0: int, t1: int) -> None:
+    def _walk(self, t0: int, t1: int) -> None:
+        sigma = self.volatility * ((t1 - t0) / 3e9) ** 0.5
         for coin, book in self.books.items():
-            px = self.px[coin] * Decimal(1 + self.rng.gauss(0.0, self.volatility)).quantize(Decimal("0.000001"))
+            pull = 0.05 * (float(self.anchor[coin] / self.px[coin]) - 1.0)
+            px = self.px[coin] * Decimal(1 + pull + self.rng.gauss(0.0, sigma)).quantize(Decimal("0.000001"))
             self.quote(coin, px, t1)
             for _ in range(self.rng.randrange(3)):
                 side = BUY if self.rng.random() < 0.5 else SELL

@@ -67,10 +67,13 @@ def _with_children(floor: Floor, account: Account, action: Order) -> list[Any]:
     # Children are enlisted first, so that a parent that fills at once finds them to wake.
     answers = [place_waiting(floor, account, child, parent.limit_px, armed=False) for child in children]
     answer = place(floor, account, parent)
-    return [answer, *(_child_answer(floor, account, parent, c, a) for c, a in zip(children, answers, strict=True))]
+    told = [_child_answer(floor, account, parent, c, a, answer) for c, a in zip(children, answers, strict=True)]
+    return [answer, *told]
 
 
-def _child_answer(floor: Floor, account: Account, parent: VenueOrder, child: VenueOrder, answer: Any) -> Any:
+def _child_answer(
+    floor: Floor, account: Account, parent: VenueOrder, child: VenueOrder, answer: Any, parents: Any
+) -> Any:
     if "error" in answer:
         return answer
     if child.oid in floor.triggers.get(child.coin, {}):
@@ -79,7 +82,7 @@ def _child_answer(floor: Floor, account: Account, parent: VenueOrder, child: Ven
         return "waitingForFill"
     if child.oid in account.open_orders:
         withdraw(floor, child, Status.CANCELED)
-    return {"error": f"Parent order was not placed. asset={floor.instruments[child.coin].asset}"}
+    return parents
 
 
 def link(parent: VenueOrder | None, orders: list[VenueOrder]) -> None:

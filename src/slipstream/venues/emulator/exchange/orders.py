@@ -135,7 +135,8 @@ def execute(
 def _refusal(floor: Floor, instrument: Instrument, order: VenueOrder, code: int) -> OrderRefused:
     if code == WOULD_CROSS:
         book = floor.books[order.coin]
-        bid, ask = (tick_price(max(t, 0), instrument.price_decimals) for t in (book.best_bid(), book.best_ask()))
+        best = (book.best_bid(), book.best_ask())
+        bid, ask = (decimal_text(tick_price(max(t, 0), instrument.price_decimals)) for t in best)
         return OrderRefused(
             f"Post only order would have immediately matched, bbo was {bid}@{ask}.", Status.BAD_ALO_PX_REJECTED
         )
