@@ -112,7 +112,7 @@ class Gate:
         position = self._ledger.position(coin)
         open_sizes = list(self._orders.open_sizes(coin))
         before = worst_size(position, open_sizes)
-        after = worst_size(position, [*open_sizes, (place.side, place.sz, place.reduce_only)])
+        after = worst_size(position, [*open_sizes, (place.side, place.sz)])
         if after <= before:
             return None
         px = self._market.reference(coin) or place.px

@@ -103,13 +103,13 @@ class OrderTable:
     def open_sizes(self, coin: str) -> Iterator[Open]:
         """Everything that may still fill in a coin."""
         for working in self._live.get(coin, {}).values():
-            yield working.order.side, working.order.remaining, working.order.reduce_only
+            yield working.order.side, working.order.remaining
         for working in self._owing.values():
             if working.order.coin == coin:
-                yield working.order.side, working.owed, working.order.reduce_only
+                yield working.order.side, working.owed
         for order in self.foreign:
             if order.coin == coin:
-                yield order.side, order.remaining, order.reduce_only
+                yield order.side, order.remaining
 
     def register(self, command: Command, now_ns: int) -> None:
         """Note a command that is about to be sent; also how a journal's commands are folded at start-up."""

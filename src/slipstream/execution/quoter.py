@@ -22,12 +22,12 @@ from slipstream.model.instrument import Instrument, Side
 from slipstream.model.intents import Quote, QuoteSide
 from slipstream.model.order import OrderState, Tif
 
-_BBO = re.compile(r"bbo was ([0-9.]+)@([0-9.]+)")
+_BBO = re.compile(r"bbo was (\d+(?:\.\d+)?)@(\d+(?:\.\d+)?)")
 HALF = Decimal("0.5")
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """What one side of one coin has been refused: how often in a row, at which price, and until when it rests."""
+    """What one side of one coin has been refused: how often in a row, wanted at which price, until when it rests."""
 
     refusals: int = 0
     px: Decimal = Decimal(0)
@@ -68,7 +68,9 @@ class Quoter:
             limit, until_ns = outside(instrument, order.side, order.px, reason), 0
         else:
             desk.report("quote_rests", coin=order.coin, side=order.side.value, reason=reason, until_ns=until_ns)
-        self._slots[key] = Slot(refusals, order.px, limit, until_ns)
+        quote = self.wanted.get(order.coin)
+        wanted = None if quote is None else quote.bid if order.side is Side.BUY else quote.ask
+        self._slots[key] = Slot(refusals, order.px if wanted is None else wanted.px, limit, until_ns)
 
     def rested(self, working: Working) -> None:
         """An order was taken: its side's refusals are over."""

@@ -17,6 +17,7 @@ from slipstream.execution.desk import MAX_SLICE, Desk, make_place
 from slipstream.execution.market import HOME
 from slipstream.execution.orders import Working
 from slipstream.model.commands import Place
+from slipstream.model.events import Bbo
 from slipstream.model.instrument import Instrument, Side
 from slipstream.model.intents import Target
 from slipstream.model.order import OrderState, Tif
@@ -73,7 +74,7 @@ class Worker:
             for child in children:
                 self._desk.cancel(child)
             return
-        if any(w.order.state not in (OrderState.OPEN, OrderState.PARTIAL) or w.cancel_ns or w.doubt for w in children):
+        if any(not _rests(child) for child in children):
             return
         place = self._child(job, instrument)
         if place is None or len(children) > 1:
@@ -98,23 +99,22 @@ class Worker:
         position = desk.ledger.position(target.coin)
         gap = instrument.round_size(target.position - position)
         bbo = desk.market.bbo(HOME, target.coin)
-        reference = desk.market.reference(target.coin)
-        if not gap or bbo is None or reference is None or not bbo.mid > 0.0:
+        if not gap or bbo is None or not bbo.mid > 0.0:
             return None
         side = Side.BUY if gap > 0 else Side.SELL
-        most = instrument.round_size(desk.config.limits.max_order / reference)
-        size = min(abs(gap), most)
+        px, tif = self._price(job, instrument, side, bbo)
+        size = min(abs(gap), instrument.round_size(desk.config.limits.max_order / px))
         shrinks = target.position * position >= 0 and abs(target.position) < abs(position)
-        if size * reference < desk.config.limits.min_notional and not (shrinks and target.position == ZERO):
+        if size * px < desk.config.limits.min_notional and not (shrinks and target.position == ZERO):
             return None
-        if self._crosses(job):
-            touch = Decimal(repr(bbo.ask_px if side is Side.BUY else bbo.bid_px))
-            slip = 1 + side.sign * Decimal(repr(desk.config.max_slippage))
-            px, tif = instrument.passive_price(touch * slip, side), Tif.IOC
-        else:
-            px, tif = Decimal(repr(bbo.bid_px if side is Side.BUY else bbo.ask_px)), Tif.ALO
-            px = instrument.passive_price(px, side)
         return make_place(desk.cloid(job.intent, job.parts + 1), target.coin, side, px, size, tif, shrinks)
+
+    def _price(self, job: Job, instrument: Instrument, side: Side, bbo: Bbo) -> tuple[Decimal, Tif]:
+        near, far = (bbo.bid_px, bbo.ask_px) if side is Side.BUY else (bbo.ask_px, bbo.bid_px)
+        if not self._crosses(job):
+            return instrument.passive_price(Decimal(repr(near)), side), Tif.ALO
+        slip = 1 + side.sign * Decimal(repr(self._desk.config.max_slippage))
+        return instrument.passive_price(Decimal(repr(far)) * slip, side), Tif.IOC
 
     def _crosses(self, job: Job) -> bool:
         now, target = self._desk.now_ns, job.target
@@ -136,3 +136,10 @@ class Worker:
             self.jobs[place.coin] = Job(job.target, desk.next_intent(), job.began_ns, priced_ns=now)
         else:
             self.jobs[place.coin] = msgspec.structs.replace(job, parts=job.parts + 1, priced_ns=now)
+
+
+def _rests(child: Working) -> bool:
+    """Whether a child rests and nothing is under way for it; an Ioc never rests, its end is on the way."""
+    order = child.order
+    resting = order.state in (OrderState.OPEN, OrderState.PARTIAL) and order.tif is not Tif.IOC
+    return resting and not (child.cancel_ns or child.doubt)
