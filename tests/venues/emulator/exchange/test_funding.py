@@ -56,7 +56,7 @@ def test_longs_pay_shorts_and_the_background_is_the_other_side(desk: Desk) -> No
     desk.place(BOB, order(0, "sell", "99990", "0.4", "Ioc"))
     house = desk.exchange.floor.house.usd
     block = desk.step(3_600)
-    rows = {user: row for user, row in block.fundings}
+    rows = dict(block.fundings)
     # 0.01 % per eight hours of 100,000 USD is 1.25 an hour
     assert (rows[ALICE].usdc, rows[ALICE].rate) == (Decimal("-1.25"), Decimal("0.0000125"))
     assert rows[BOB].usdc == Decimal("0.5")
