@@ -88,7 +88,8 @@ def read_yaml(path: Path) -> CommentedMap:
     if document is None:
         return CommentedMap()
     if not isinstance(document, CommentedMap):
-        raise ConfigError(f"{path}:1:1: a config file is a mapping of keys to values, not a {type(document).__name__}")
+        kind = "list" if isinstance(document, list) else f"single value ({document!r})"
+        raise ConfigError(f"{path}:1:1: a config file is a mapping of keys to values, not a {kind}")
     return document
 
 

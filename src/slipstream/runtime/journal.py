@@ -48,9 +48,14 @@ Sync = Literal["normal", "full", "intents"]
 
 
 class SqliteJournal:
-    """A journal in a file. Opens it, locks it, refuses a second writer; `close` or use as a context manager."""
+    """A journal in a file. Opens it, locks it, refuses a second writer; `close` or use as a context manager.
 
-    def __init__(self, path: Path, *, sync: Sync = "normal", read_only: bool = False) -> None:
+    ``busy_timeout`` is how long a write waits for a lock that a foreign program holds, seconds.
+    """
+
+    def __init__(
+        self, path: Path, *, sync: Sync = "normal", read_only: bool = False, busy_timeout: float = 2.0
+    ) -> None:
         self.path = path
         self._sync = sync
         self._read_only = read_only
@@ -61,7 +66,7 @@ class SqliteJournal:
             raise JournalError(f"journal {path}: no such file")
         if not read_only:
             self._lock = _lock(path)
-        self._engine = _engine(path, read_only)
+        self._engine = _engine(path, read_only, busy_timeout)
         try:
             self._guard("open", self._open)
         except JournalError:
@@ -296,10 +301,10 @@ def _lock(path: Path) -> IO[str]:
     return file
 
 
-def _engine(path: Path, read_only: bool) -> Engine:
+def _engine(path: Path, read_only: bool, busy_timeout: float) -> Engine:
     """An engine over one connection whose transactions begin IMMEDIATE, so that a writer never fails half-way."""
     url = f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true" if read_only else f"sqlite:///{path}"
-    engine = create_engine(url, poolclass=StaticPool, connect_args={"timeout": 2.0, "isolation_level": None})
+    engine = create_engine(url, poolclass=StaticPool, connect_args={"timeout": busy_timeout, "isolation_level": None})
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _: object) -> None:
