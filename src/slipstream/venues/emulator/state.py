@@ -193,6 +193,7 @@ class Account(msgspec.Struct):
     abstraction: str = "default"
     deposits: Decimal = ZERO  # net external money ever put in (conservation checks)
     fees_paid: Decimal = ZERO
+    realised: Decimal = ZERO  # closed profit less fees of every fill ever
     volume: Decimal = ZERO  # cumulative notional traded
     daily_volume: dict[str, tuple[Decimal, Decimal]] = {}  # UTC date -> (taker, maker) notional
     requests_used: int = 0

@@ -214,3 +214,25 @@ def test_fee_tiers_move_with_the_volume_of_the_last_days() -> None:
     desk.step()
     assert account.fills[-1].fee == Decimal("-0.300003")
     assert conserved(desk)
+
+
+def test_a_debt_of_ones_own_making_falls_on_the_vault(desk: Desk) -> None:
+    """Selling into a hole between two mark prices can leave less than nothing."""
+    long(desk)
+    desk.street.quote("BTC", Decimal(90_000))
+    desk.step(0.1)  # no mark price yet: no liquidation
+    desk.place(ALICE, order(0, "sell", "89900", "1", "Ioc", reduce_only=True))
+    assert desk.exchange.accounts[ALICE].usd < -5_000
+    desk.step(3)
+    assert desk.exchange.accounts[ALICE].usd == 0
+    assert desk.exchange.accounts[BACKSTOP].usd < 10_000_000 - 5_000 and conserved(desk)
+
+
+def test_an_isolated_fill_beyond_the_mark_leaves_no_debt() -> None:
+    desk = Desk(Street(PRICES, lots_usd=5_000))
+    desk.exchange.deposit(ALICE, Decimal(1_000))
+    desk.do(ALICE, {"type": "updateLeverage", "asset": 2, "isCross": False, "leverage": 10})
+    [status] = desk.place(ALICE, order(2, "buy", "0.21", "49000", "FrontendMarket"))
+    assert "filled" in status
+    account = desk.exchange.accounts[ALICE]
+    assert account.usd >= 0 and conserved(desk)

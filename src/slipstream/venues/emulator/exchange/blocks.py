@@ -20,6 +20,7 @@ from slipstream.venues.emulator.exchange import (
     triggers,
     twap,
 )
+from slipstream.venues.emulator.exchange.budget import charge_expired
 from slipstream.venues.emulator.exchange.dispatch import lane, perform
 from slipstream.venues.emulator.exchange.floor import Floor
 from slipstream.venues.emulator.exchange.matching import drain
@@ -37,6 +38,7 @@ class Pending(msgspec.Struct):
     signer: str
     nonce: int
     wall_ms: int
+    expires_ms: int | None  # venue time, if the sender's expiry meant that clock
     reply: Callable[[dict[str, Any]], None]
 
 
@@ -79,7 +81,12 @@ def commit(floor: Floor, pending: list[Pending], replies: list[tuple[Any, dict[s
     for _, item in ordered:
         floor.action_hash = floor.stamp("action", item.signer, item.nonce)
         account = floor.accounts[item.account]
-        replies.append((item.reply, perform(floor, account, item.action, item.wall_ms)))
+        if item.expires_ms is not None and item.expires_ms < floor.now_ms:
+            charge_expired(account)
+            answer = {"status": "err", "response": "Action already expired"}
+        else:
+            answer = perform(floor, account, item.action, item.wall_ms)
+        replies.append((item.reply, answer))
         floor.touch(item.account)
 
 
@@ -108,6 +115,7 @@ def duties(floor: Floor, before_ns: int, wall_ms: int | None) -> None:
         liquidation.unwind_backstop(floor)
     if marked or sampled:
         liquidation.liquidate_all(floor)
+        liquidation.settle_debts(floor)
         liquidation.cancel_unaffordable(floor)
 
 
@@ -117,8 +125,7 @@ def sample_equity(floor: Floor) -> None:
         if not account.known:
             continue
         value = margin.account_value(floor, account) + account.spot_usdc
-        profit = sum((f.closed_pnl - f.fee for f in account.fills), ZERO)
-        profit += sum((margin.unrealised(floor, p) for p in account.positions.values()), ZERO)
+        profit = account.realised + sum((margin.unrealised(floor, p) for p in account.positions.values()), ZERO)
         profit -= sum(account.funding_totals.values(), ZERO)
         account.equity_history.append((floor.now_ns, value, profit))
         del account.equity_history[:-EQUITY_SAMPLES]

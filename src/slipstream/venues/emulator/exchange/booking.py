@@ -71,6 +71,8 @@ def _open(account: Account, position: Position, opening: Decimal, px: Decimal) -
         account.usd -= cost
         return
     margin = (abs(cost) / position.leverage).quantize(MICRO, rounding=ROUND_CEILING)
+    if not any(p.is_cross for p in account.positions.values()):
+        margin = min(margin, max(ZERO, account.usd))  # a fill beyond the mark never leaves the cross side in debt
     account.usd -= margin
     position.isolated_usd += margin - cost
 
@@ -112,6 +114,7 @@ def book_fill(
     extra = ZERO if free else builder_fee(ntl, order.builder)
     start, pnl = move(floor, account, order.coin, order.side.sign * sz, px)
     _charge(floor, account, order.coin, charged, extra, order.builder)
+    account.realised += pnl - charged - extra
     if not free:
         count_volume(floor, account, ntl, crossed)
     record = FillRecord(

@@ -50,9 +50,7 @@ def check_cross(floor: Floor, account: Account) -> None:
     value = margin.cross_value(floor, account)
     needed = margin.maintenance_cross(floor, account)
     if value >= needed:
-        if account.liquidations:
-            for coin in [c for c in account.liquidations if c not in account.positions]:
-                del account.liquidations[coin]
+        _cooled(floor, account)
         return
     positions = [p for p in account.positions.values() if p.is_cross]
     for coin in {o.coin for o in account.open_orders.values()}:
@@ -66,9 +64,25 @@ def check_isolated(floor: Floor, account: Account, position: Position) -> None:
     value = margin.isolated_value(floor, position)
     needed = margin.maintenance(floor, position)
     if value >= needed:
+        _cooled(floor, account)
         return
     cancel_everything(floor, account, Status.LIQUIDATED_CANCELED, position.coin)
     _liquidate(floor, account, [position], value, needed, "Isolated")
+
+
+def _cooled(floor: Floor, account: Account) -> None:
+    """A healthy account starts afresh: its next liquidation is partial again."""
+    for coin in [c for c, until in account.liquidations.items() if until <= floor.now_ns]:
+        del account.liquidations[coin]
+
+
+def settle_debts(floor: Floor) -> None:
+    """The liquidator vault pays what an account owes after it closed its last cross position at a ruinous price."""
+    for account in floor.accounts.values():
+        if account.usd < 0 and account.address != BACKSTOP and not any(p.is_cross for p in account.positions.values()):
+            floor.backstop.usd += account.usd
+            account.usd = ZERO
+            floor.touch(account.address)
 
 
 def _liquidate(

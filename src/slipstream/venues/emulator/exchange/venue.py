@@ -151,11 +151,15 @@ class Exchange:
             address = "0x" + vault.lower().removeprefix("0x")
             if address != account.address:
                 account = identity.acting_vault(floor, account, address)
-        if expires_after is not None and expires_after < nonces.nearest_clock(expires_after, wall_ms, floor.now_ms):
-            budget.charge_expired(account)
-            raise RequestRefused("Action already expired")
+        expires_ms = None
+        if expires_after is not None:
+            clock = nonces.nearest_clock(expires_after, wall_ms, floor.now_ms)
+            if expires_after < clock:
+                budget.charge_expired(account)
+                raise RequestRefused("Action already expired")
+            expires_ms = expires_after if clock == floor.now_ms else None
         budget.charge(floor, account, action)
-        return Pending(action, account.address, signer, nonce, wall_ms, reply)
+        return Pending(action, account.address, signer, nonce, wall_ms, expires_ms, reply)
 
     def step(self, now_ns: int, wall_ms: int | None = None) -> Block:
         """One block, ending at venue time ``now_ns``; what it changed. Raises ValueError unless time advances.
