@@ -1,0 +1,183 @@
+"""The synthetic market: every coin's book, its background flow, the leader, history and statistics. Seeded.
+
+The same seed and the same sequence of `advance` calls give the same tape. Blocks may be of any length: long ones are
+cut into at most 40 steps, so that a venue at 3,600 times the wall's speed costs what a slow one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from math import ceil, exp, log
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from slipstream.lob.book import Book
+from slipstream.model.grid import floor_tick
+from slipstream.model.instrument import Instrument
+from slipstream.venues.emulator.market import flow, history
+from slipstream.venues.emulator.market.binance import Leader
+from slipstream.venues.emulator.market.candles import Candle, Candles
+from slipstream.venues.emulator.market.funding_book import FundingBook, FundingRow
+from slipstream.venues.emulator.market.latent import Latent
+from slipstream.venues.emulator.market.universe import CoinSpec, choose, instrument
+
+STEP_NS = 50_000_000
+MAX_STEPS = 40
+LAG_SECONDS = 0.5
+ORDERS = 1 << 14
+WINDOW = 120_000  # ticks below the start price that the book covers
+
+
+class SyntheticMarket:
+    """Implements the exchange's Market protocol; see also `leaders` for the Binance side."""
+
+    def __init__(self, coins: tuple[str, ...], seed: int, start_ns: int, *, days: int = history.DAYS) -> None:
+        """A market of some coins (none named: all) opening at ``start_ns``. Raises ConfigError on an unknown coin."""
+        self.specs: Sequence[CoinSpec] = choose(coins)
+        self.instruments: Sequence[Instrument] = [instrument(spec, i) for i, spec in enumerate(self.specs)]
+        streams = iter(np.random.SeedSequence(seed).spawn(4 + 2 * len(self.specs)))
+        rng = np.random.default_rng(next(streams))
+        start_ms = start_ns // 1_000_000
+        premium = history.premium_paths(np.random.default_rng(next(streams)), len(self.specs), days * 24)
+        paths = history.minute_paths(rng, self.specs, days * 1_440)
+        self.latent = Latent(self.specs, np.random.default_rng(next(streams)), premium[:, -1])
+        self.books: Mapping[str, Book] = {}
+        self.candle_store: dict[str, Candles] = {}
+        self.leaders: dict[str, Leader] = {}
+        self.funding = FundingBook()
+        self._flows: list[Any] = []
+        books: dict[str, Book] = {}
+        for i, (spec, perp) in enumerate(zip(self.specs, self.instruments, strict=True)):
+            own = np.random.default_rng(next(streams))
+            bars = history.candles(own, spec, perp, paths[i], start_ms)
+            self.candle_store[spec.coin] = Candles(perp, bars)
+            self.leaders[spec.coin] = Leader(spec, perp, bars, np.random.default_rng(next(streams)))
+            self.funding.fill(spec.coin, premium[i], start_ms)
+            books[spec.coin] = Book(max(0, floor_tick(spec.px, perp.price_decimals) - WINDOW), orders=ORDERS)
+            self._flows.append(_new_flow(spec, perp, seed, i))
+        self.books = books
+        self._start_books(start_ns)
+
+    def _start_books(self, start_ns: int) -> None:
+        """Let the background rest its first ladder, so that no book is ever seen empty."""
+        self.advance(start_ns - 20 * STEP_NS, start_ns)
+        for book in self.books.values():
+            book.clear_fills()
+
+    def advance(self, t0_ns: int, t1_ns: int) -> None:
+        """Move the latent prices and let the background trade from one time to another."""
+        span = t1_ns - t0_ns
+        if span <= 0:
+            return
+        steps = min(MAX_STEPS, max(1, ceil(span / STEP_NS)))
+        step_ns = span // steps
+        leader, basis = self.latent.walk(steps, step_ns / 1e9)
+        for i, spec in enumerate(self.specs):
+            books = self.books[spec.coin].record.base
+            flow.advance(books, self._flows[i], leader[i], basis[i], t0_ns, step_ns)
+            self.leaders[spec.coin].move(float(leader[i, -1]), t0_ns, t1_ns)
+
+    def oracle(self, coin: str) -> Decimal:
+        """The spot index of a coin, at the venue's precision."""
+        return self._legal(coin, exp(float(self.latent.index[self._place(coin)])))
+
+    def cex_mid(self, coin: str) -> Decimal:
+        """The leader's perp mid."""
+        return self.leaders[coin].mid
+
+    def _place(self, coin: str) -> int:
+        return next(i for i, spec in enumerate(self.specs) if spec.coin == coin)
+
+    def _legal(self, coin: str, px: float) -> Decimal:
+        perp = self.instruments[self._place(coin)]
+        return perp.quantise(Decimal(px), "ROUND_HALF_EVEN")
+
+    def printed(self, coin: str, trades: Any) -> None:
+        """Hear the tape: candles grow."""
+        self.candle_store[coin].add_trades(trades["ns"], trades["tick"], trades["lots"])
+
+    def record_funding(self, coin: str, rate: Decimal, premium: Decimal, ns: int) -> None:
+        """Hear an hour's rate."""
+        self.funding.add(coin, FundingRow(ns // 1_000_000, rate, premium))
+
+    def candles(self, coin: str, interval: str, start_ms: int, end_ms: int) -> list[Candle]:
+        """Candles that open in [start, end]. Raises KeyError on an unknown coin or interval."""
+        return self.candle_store[coin].between(interval, start_ms, end_ms)
+
+    def funding_history(self, coin: str, start_ms: int, end_ms: int) -> list[FundingRow]:
+        """Hourly rates in [start, end], oldest first. Raises KeyError on an unknown coin."""
+        return self.funding.between(coin, start_ms, end_ms)
+
+    def open_interest(self, coin: str) -> Decimal:
+        """Open interest of the background, coins."""
+        i = self._place(coin)
+        wave = 1.0 + 0.1 * float(np.tanh(self.latent.slow[i] * 400.0))
+        return self.instruments[i].round_size(Decimal(self.specs[i].open_interest * wave / self.specs[i].px))
+
+    def dump(self) -> bytes:
+        """Everything needed to continue the identical tape."""
+        return msgspec.msgpack.encode(
+            {
+                "coins": [spec.coin for spec in self.specs],
+                "latent": self.latent.dump(),
+                "books": [book.dump() for book in self.books.values()],
+                "flows": [state.tobytes() for state in self._flows],
+                "leaders": [leader.dump() for leader in self.leaders.values()],
+                "candles": [store.dump() for store in self.candle_store.values()],
+                "funding": self.funding.dump(),
+            }
+        )
+
+    @classmethod
+    def load(cls, data: bytes) -> SyntheticMarket:
+        """A market that continues a dump. Raises KeyError or msgspec.DecodeError on anything else."""
+        state = msgspec.msgpack.decode(data)
+        self = cls(tuple(state["coins"]), 0, 86_400_000_000_000 * 3650, days=2)
+        self.latent.restore(state["latent"])
+        self.books = {spec.coin: Book.load(dump) for spec, dump in zip(self.specs, state["books"], strict=True)}
+        self._flows = [np.frombuffer(dump, flow.FLOW_DTYPE).copy() for dump in state["flows"]]
+        for leader, dump in zip(self.leaders.values(), state["leaders"], strict=True):
+            leader.restore(dump)
+        for perp, dump in zip(self.instruments, state["candles"], strict=True):
+            self.candle_store[perp.coin] = Candles(perp, Candles.parse(dump))
+        self.funding = FundingBook.load(state["funding"])
+        return self
+
+
+def _new_flow(spec: CoinSpec, perp: Instrument, seed: int, place: int) -> Any:
+    """The flow record of one coin, calibrated from its spec."""
+    flows = np.zeros(1, flow.FLOW_DTYPE)
+    s = flows[0]
+    s["rng"] = (seed * 0x9E3779B97F4A7C15 + (place + 1) * 0xD1B54A32D192ED03) & 0xFFFFFFFFFFFFFFFF
+    s["y"] = log(spec.px)
+    s["tag"] = flow.TAG * (1 + place)
+    s["decimals"] = perp.price_decimals
+    s["lot"] = float(perp.lot)
+    # self-excitation multiplies the base rate by 1 / (1 - 0.35 * 1.5 * rate); solve for the base
+    rate = 1.3 * spec.market_orders / 60.0
+    s["order_rate"] = rate / (1.0 + 0.35 * 1.5 * rate)
+    cap = 0.4 * spec.depth
+    s["order_cap"] = cap
+    s["order_mu"] = log(0.55 * spec.median_trade)
+    s["order_sigma"] = _sigma_for_mean(1.1 * spec.volume / (1.3 * spec.market_orders), 0.55 * spec.median_trade, cap)
+    s["level_usd"] = 0.78 * spec.depth / 20.0
+    s["spread_ticks"] = spec.spread_ticks
+    s["touch_rate"] = 9.0
+    s["lag"] = LAG_SECONDS
+    return flows
+
+
+def _sigma_for_mean(mean: float, median: float, cap: float) -> float:
+    """Sigma of a log-normal with a median whose mean, values above ``cap`` cut to it, is ``mean`` (bisection)."""
+    low, high = 0.1, 5.0
+    z = np.random.Generator(np.random.PCG64(1)).standard_normal(20_000)
+    for _ in range(40):
+        sigma = 0.5 * (low + high)
+        if np.minimum(cap, median * np.exp(sigma * z)).mean() < mean:
+            low = sigma
+        else:
+            high = sigma
+    return 0.5 * (low + high)
