@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernel_doubles import D, Scripted, bbo, quote, wire
+from kernel_doubles import D, Scripted, bbo, config, quote, wire
 from loopback import START, Loopback, make_parts, until
 
+from slipstream.execution.kernel import Kernel
 from slipstream.model.commands import Cancel, Command, Place
 from slipstream.model.errors import JournalError, NotConnected, OutcomeUnknown
 from slipstream.model.events import Event
@@ -19,7 +20,7 @@ from slipstream.runtime.clock import SimClock
 from slipstream.runtime.journal import SqliteJournal
 from slipstream.runtime.parts import Outcome
 from slipstream.runtime.pod import Pod
-from slipstream.runtime.replay import replay
+from slipstream.runtime.replay import recover, replay
 from slipstream.runtime.telemetry import start_logging
 
 
@@ -151,6 +152,30 @@ async def test_a_live_journal_replays_byte_for_byte(tmp_path: Path, venue: Loopb
     assert (
         other.difference is not None and "recorded: Place" in other.difference and "replayed: None" in other.difference
     )
+
+
+async def test_a_session_that_lost_its_prices_is_folded_and_not_compared(tmp_path: Path, venue: Loopback) -> None:
+    for _ in range(2):
+        puppet = Scripted()
+
+        async def script(pod: Pod, puppet: Scripted = puppet) -> None:
+            await quoting(pod, venue, puppet)
+            venue.trade(next(iter(venue.resting)), "0.1")
+            await until(lambda: pod.kernel.view.position("ETH") == venue.positions["ETH"])
+            pod.stop("enough")
+
+        assert (await run(tmp_path, venue, puppet, script)).exit_code == 0
+        venue.clock.advance(10**9)
+    with SqliteJournal(tmp_path / "pod.journal") as journal:
+        second = journal.sessions()[1]
+        assert journal.prune(journal.last_seq - second.seq) > 0
+        verdict = replay(journal, lambda session: Scripted())
+        assert verdict.skipped == 1 and verdict.sessions == 2
+        assert verdict.difference is not None, "a strategy that does not remember its script is found out"
+
+        kernel = Kernel(Scripted(), (), config(), "puppet", 0)
+        recover(kernel, journal)
+        assert kernel.view.position("ETH") == D("0.2") == venue.positions["ETH"]
 
 
 async def test_an_unknown_outcome_is_read_and_never_sent_twice(tmp_path: Path, venue: Loopback) -> None:
