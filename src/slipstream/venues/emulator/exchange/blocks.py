@@ -95,12 +95,10 @@ def duties(floor: Floor, before_ns: int, wall_ms: int | None) -> None:
     settings, now = floor.settings, floor.now_ns
     marked = now // settings.mark_period_ns != before_ns // settings.mark_period_ns
     sampled = now // settings.premium_period_ns != before_ns // settings.premium_period_ns
-    for coin, instrument in floor.instruments.items():
-        if marked or sampled:
+    if marked or sampled:
+        for coin, instrument in floor.instruments.items():
             prices.update_mark(floor, instrument)
             triggers.fire_triggers(floor, coin)
-        else:
-            prices.update_mid(floor, instrument, floor.contexts[coin])
     for account in list(floor.accounts.values()):
         if account.twaps:
             twap.run_slices(floor, account)
@@ -143,20 +141,24 @@ def publish(floor: Floor, now_ns: int) -> Block:
 
 
 def changed_books(floor: Floor) -> list[str]:
-    """Coins whose best levels or number of orders differ from the last block's."""
+    """Coins whose best levels or number of orders differ from the last block's; their mids are refreshed.
+
+    Reads the records directly: this runs for every coin in every block.
+    """
     changed: list[str] = []
     for coin, book in floor.books.items():
-        bid, ask = book.best_bid(), book.best_ask()
         record = book.record
-        base, lots = int(record["base"]), record["level_lots"]
+        bid, ask, lots = int(record["best_bid"]), int(record["best_ask"]), record["level_lots"]
         seen = (
             bid,
             ask,
-            int(lots[bid - base]) if bid >= 0 else 0,
-            int(lots[ask - base]) if ask >= 0 else 0,
-            book.order_count(),
+            int(lots[bid]) if bid >= 0 else 0,
+            int(lots[ask]) if ask >= 0 else 0,
+            int(record["resting"]),
+            int(record["base"]),
         )
         if floor.prints.get(coin) != seen:
             floor.prints[coin] = seen
+            prices.update_mid(floor, floor.instruments[coin], floor.contexts[coin])
             changed.append(coin)
     return changed

@@ -83,7 +83,7 @@ def impact_price(floor: Floor, instrument: Instrument, side: int, usd: Decimal) 
 
     A side with less than that gives the average of all it has.
     """
-    ticks, lots, _ = floor.books[instrument.coin].depth(side, 200)
+    ticks, lots, _ = floor.books[instrument.coin].depth(side, 64)
     left, size = float(usd), 0.0
     spent = 0.0
     unit = 10.0**-instrument.size_decimals
