@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from street import BTC, DOGE, ETH, ISO, Desk, RandomStreet, order
+from street import BTC, DOGE, ETH, ISO, START_NS, Desk, RandomStreet, order
 
 from slipstream.venues.emulator.exchange import Exchange, ExchangeSettings, queries
 from slipstream.venues.emulator.exchange.floor import BACKSTOP
 from slipstream.venues.emulator.exchange.ledger import money_held, money_put_in
 from slipstream.venues.emulator.exchange.registry import Resting
+from slipstream.venues.emulator.market.synthetic import SyntheticMarket
 from slipstream.venues.emulator.state import ZERO, Account
 
 USERS = [f"0x{n:040x}" for n in range(0x1001, 0x1009)]
@@ -67,9 +68,10 @@ def check_books(exchange: Exchange) -> None:
 class Session:
     """Random actions of several users, from a seed."""
 
-    def __init__(self, seed: int, volatility: float) -> None:
+    def __init__(self, seed: int, volatility: float, market: Any = None) -> None:
         self.rng = Random(seed)
-        self.desk = Desk(RandomStreet(PRICES, seed, volatility), RULES)
+        self.desk = Desk(market or RandomStreet(PRICES, seed, volatility), RULES)
+        self.coins = list(self.desk.street.instruments)
         self.exchange = self.desk.exchange
         for user in USERS:
             self.exchange.faucet(user)
@@ -94,7 +96,7 @@ class Session:
 
     def orders(self, account: Account) -> dict[str, Any]:
         rng = self.rng
-        instrument = rng.choice(list(PRICES))
+        instrument = rng.choice(self.coins)
         mark = self.exchange.contexts[instrument.coin].mark
         wires = []
         for _ in range(rng.choice([1, 1, 3])):
@@ -167,7 +169,7 @@ class Session:
 
     def settings(self, account: Account) -> dict[str, Any]:
         rng = self.rng
-        asset = rng.randrange(4)
+        asset = rng.randrange(len(self.coins))
         if rng.random() < 0.3:
             amount = rng.randrange(-50_000_000, 50_000_000)
             return {"type": "updateIsolatedMargin", "asset": asset, "isBuy": True, "ntli": amount}
@@ -236,3 +238,15 @@ def test_a_session_is_a_function_of_its_seed() -> None:
     second.run(40)
     assert first.exchange.dump() == second.exchange.dump()
     assert [b.trades for b in first.desk.blocks] == [b.trades for b in second.desk.blocks]
+
+
+def test_money_is_conserved_on_the_synthetic_market() -> None:
+    """The same sessions against the venue's own market, and that market's start is a function of its seed."""
+    dumps = []
+    for _ in range(2):
+        market = SyntheticMarket(("BTC", "ETH", "SOL", "DOGE"), 9, START_NS, days=2)
+        session = Session(31, 0.0, market)
+        session.run(60)
+        assert sum(len(a.fills) for a in session.exchange.accounts.values()) > 50
+        dumps.append(session.exchange.dump())
+    assert dumps[0] == dumps[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from time import perf_counter
+from time import process_time
 
 import pytest
 from street import ALICE, BOB, BTC, DOGE, ETH, ISO, Desk, Street, order
@@ -72,7 +72,7 @@ def test_an_idle_block_of_twenty_five_coins_is_cheap() -> None:
     desk.step(60)
     times = []
     for _ in range(200):
-        start = perf_counter()
+        start = process_time()
         desk.step()
-        times.append(perf_counter() - start)
+        times.append(process_time() - start)
     assert sorted(times)[50] < 0.001
