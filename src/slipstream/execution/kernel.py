@@ -19,6 +19,7 @@ from typing import Any
 from slipstream.execution.desk import Desk
 from slipstream.execution.orders import Working
 from slipstream.execution.quoter import Quoter
+from slipstream.execution.reconcile import reconcile
 from slipstream.execution.settings import KernelConfig
 from slipstream.execution.strategy import Strategy
 from slipstream.execution.view import DeskView
@@ -142,7 +143,7 @@ class Kernel:
         elif isinstance(event, Reject):
             odd = orders.reject(event)
         elif isinstance(event, CancelReject):
-            orders.cancel_reject(event)
+            orders.doubt(event.cloid)
         elif isinstance(event, Unknown):
             orders.unknown(event)
         else:
@@ -207,7 +208,7 @@ class Kernel:
                 desk.report("opened", positions={p.coin: str(p.szi) for p in state.positions}, equity=str(state.equity))
             elif desk.config.owns_account:
                 self._compare(state)
-        orphans, lines = desk.orders.reconcile(state.orders, state.ns, self._ours)
+        orphans, lines = reconcile(desk.orders, state.orders, state.ns, self._ours)
         if not desk.config.owns_account:
             desk.orders.foreign = tuple(o for o in desk.orders.foreign if o.cloid.startswith(self._ours))
         desk.orders.settle(state.ns, complete=state.complete)

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
@@ -21,7 +21,7 @@ from slipstream.execution.exposure import Open
 from slipstream.execution.settings import KernelConfig
 from slipstream.model.cloid import Cloid, parse_cloid
 from slipstream.model.commands import Cancel, Command, Modify, Place, Query
-from slipstream.model.events import Ack, CancelReject, Closed, Fill, Reject, Unknown
+from slipstream.model.events import Ack, Closed, Fill, Reject, Unknown
 from slipstream.model.order import Order, OrderState, Tif
 
 ZERO = Decimal(0)
@@ -59,6 +59,13 @@ class Working(msgspec.Struct, frozen=True):
             return ZERO
         total = self.order.sz if self.claimed is None else self.claimed
         return max(ZERO, total - self.order.filled)
+
+
+def _pending(place: Place, now_ns: int, replaces: str = "") -> Working:
+    order = Order(
+        place.cloid, place.coin, place.side, place.px, place.sz, place.tif, place.reduce_only, created_ns=now_ns
+    )
+    return Working(order, parse_cloid(place.cloid), replaces=replaces)
 
 
 def _with(working: Working, order: Order, **changes: object) -> Working:
@@ -114,9 +121,9 @@ class OrderTable:
     def register(self, command: Command, now_ns: int) -> None:
         """Note a command that is about to be sent; also how a journal's commands are folded at start-up."""
         if isinstance(command, Place):
-            self._add(command, now_ns)
+            self._put(_pending(command, now_ns))
         elif isinstance(command, Modify):
-            self._add(command.new, now_ns, command.cloid)
+            self._put(_pending(command.new, now_ns, command.cloid))
             self._mark_cancel(command.cloid, now_ns)
         elif isinstance(command, Cancel):
             self._mark_cancel(command.cloid, now_ns)
@@ -133,12 +140,6 @@ class OrderTable:
             self._put(Working(order, working.key, doubt=True))
         self._owing.clear()  # nothing is placed before a complete account state, which settles what was owed
         self.foreign = ()
-
-    def _add(self, place: Place, now_ns: int, replaces: str = "") -> None:
-        order = Order(
-            place.cloid, place.coin, place.side, place.px, place.sz, place.tif, place.reduce_only, created_ns=now_ns
-        )
-        self._put(Working(order, parse_cloid(place.cloid), replaces=replaces))
 
     def _mark_cancel(self, cloid: str, now_ns: int) -> None:
         working = self.get(cloid)
@@ -203,14 +204,14 @@ class OrderTable:
             return None
         order = working.order
         if working.replaces:
-            self._doubt(working.replaces)
+            self.doubt(working.replaces)
         if not order.state.is_live:
             return None
         if order.oid is None and not order.filled:
             self._put(_with(working, order.moved(OrderState.REJECTED, reason=event.reason)))
             return None
         if working.queries == 0:
-            self._doubt(event.cloid)
+            self.doubt(event.cloid)
             return f"rejected although it rested: {event.cloid}: {event.reason}"
         if order.state is not OrderState.UNKNOWN:
             order = order.moved(OrderState.UNKNOWN)
@@ -218,14 +219,11 @@ class OrderTable:
         self._put(_with(working, ended, closed_ns=event.ns))
         return f"the venue no longer knows an order that rested: {event.cloid}: {event.reason}"
 
-    def _doubt(self, cloid: str) -> None:
+    def doubt(self, cloid: str) -> None:
+        """Something about a live order does not add up (a refused cancel, say): have its state read."""
         working = self.get(cloid)
         if working is not None and working.order.state.is_live:
             self._put(msgspec.structs.replace(working, doubt=True))
-
-    def cancel_reject(self, event: CancelReject) -> None:
-        """A cancel was refused: usually the order is gone already. Read which, unless its end has been told."""
-        self._doubt(event.cloid)
 
     def unknown(self, event: Unknown) -> None:
         """A request about the order got no answer."""
@@ -297,34 +295,3 @@ class OrderTable:
             told = working.claimed is not None
             if (complete and working.closed_ns <= ns) or (not told and working.closed_ns + self._config.linger_ns < ns):
                 del self._owing[cloid]
-
-    def reconcile(self, listed: Iterable[Order], ns: int, prefix: str) -> tuple[list[Order], list[str]]:
-        """Compare with the venue's list of open orders as of ``ns``.
-
-        Settles pending and unknown ones that are listed, doubts live ones that are not. Returns orders of our prefix
-        that we do not know or thought ended (to cancel), and lines about what was found.
-        """
-        orphans, lines, foreign, seen = [], [], [], set()
-        for order in listed:
-            known = self.get(order.cloid) if order.cloid else None
-            known = known or (self.of_oid(order.oid) if order.oid is not None else None)
-            if known is None:
-                if order.cloid.startswith(prefix):
-                    orphans.append(order)
-                    lines.append(f"order of ours that the journal does not know: {order.cloid}")
-                foreign.append(order)
-                continue
-            cloid = known.order.cloid
-            seen.add(cloid)
-            if not known.order.state.is_live:
-                if known.closed_ns < ns:
-                    orphans.append(order)
-                    foreign.append(order)
-                    lines.append(f"order that we hold for {known.order.state.value} still rests: {cloid}")
-            elif known.order.state in (OrderState.PENDING, OrderState.UNKNOWN) and order.oid is not None:
-                self.ack(Ack(cloid, order.oid, ns))
-        for working in self.live():
-            if working.order.cloid not in seen and working.order.created_ns < ns:
-                self._doubt(working.order.cloid)
-        self.foreign = tuple(foreign)
-        return orphans, lines
