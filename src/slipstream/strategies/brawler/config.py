@@ -151,7 +151,7 @@ class BrawlerConfig(Overrides):
     state_dir: str = "state/brawler"
     state_snapshot_path: str | None = None
     status_port: Annotated[int, Field(ge=0, le=65_535)] = 0
-    log_level: str = "info"
+    log_level: str | None = None
     hyperliquid_api_key: str | None = None
     hyperliquid_api_secret: SecretStr | None = None
     hyperliquid_main_wallet: str | None = None
