@@ -15,9 +15,10 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,7 +26,8 @@ import uvloop
 
 from slipstream.execution.kernel import Kernel
 from slipstream.execution.permit import SHUTDOWN
-from slipstream.model.commands import Command, SetTimer
+from slipstream.execution.strategy import Strategy
+from slipstream.model.commands import Command
 from slipstream.model.errors import JournalError, Retry, SlipstreamError
 from slipstream.model.events import Disconnect, Event
 from slipstream.model.instrument import Instrument
@@ -56,6 +58,7 @@ class Pod:
         self.phase = "starting"
         self.status_url: str | None = None
         self._timers = Timers()
+        self._state: dict[str, Any] = {}
         self._sender = Sender(parts.broker, parts.clock, self.inbox.put)
         self._kernel = Kernel(parts.strategy, (), parts.config, self.slug, 0)
         self._fault: str | None = None
@@ -74,12 +77,12 @@ class Pod:
         """Start, handle events until told to stop, and stop. Raises what keeps it from starting."""
         parts = self.parts
         self.watch.say("recovering")
-        self._restore()
+        self._state = restore(parts.strategy, parts.snapshot_path)
         rows = recover(self._kernel, parts.journal)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._close_feeds)
+            stack.push_async_callback(close_feeds, parts, self.watch)
             if parts.handle_signals:
-                self._catch_signals(stack)
+                catch_signals(stack, self.stop)
             instruments = await self._start_broker()
             if instruments is None:
                 return self._outcome()
@@ -99,15 +102,6 @@ class Pod:
             await self._live()
         self._save()
         return self._outcome()
-
-    def _restore(self) -> None:
-        """Strategy state from its snapshot, through the bytes that the journal keeps: a replay starts the same."""
-        path = self.parts.snapshot_path
-        strategy = self.parts.strategy
-        if path is not None and (found := read_snapshot(path)):
-            strategy.restore(found)
-        self._state: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(strategy.snapshot()))
-        strategy.restore(self._state)
 
     async def _start_broker(self) -> Sequence[Instrument] | None:
         """The broker's instruments; None if a signal came first. Raises what the broker raises when it is final."""
@@ -140,7 +134,7 @@ class Pod:
                 software=version("slipstream"),
             )
         )
-        self._arm(self._kernel.begin(session.run, session.instruments, session.ns))
+        self._timers.arm(self._kernel.begin(session.run, session.instruments, session.ns))
         self.phase = "running"
         self.watch.metrics.gauge("up", 1)
 
@@ -215,20 +209,12 @@ class Pod:
             return False
         self.watch.metrics.commit_seconds.observe(time.perf_counter() - began)
         for _, commands in steps:
-            self._dispatch(commands)
+            self._timers.arm(commands)
+            self._sender.put(commands)
+            self.watch.commands(commands)
         if failure is not None:
             self._fail(failure)
         return failure is None
-
-    def _dispatch(self, commands: Sequence[Command]) -> None:
-        self._arm(commands)
-        self._sender.put(commands)
-        self.watch.commands(commands)
-
-    def _arm(self, commands: Sequence[Command]) -> None:
-        for command in commands:
-            if isinstance(command, SetTimer):
-                self._timers.set(command)
 
     def _housekeep(self) -> None:
         """Now and then: the strategy's snapshot, the journal's bound, the gauges."""
@@ -319,20 +305,6 @@ class Pod:
             for event in self.inbox.take():
                 self._kernel.recover(event, ())
 
-    async def _close_feeds(self) -> None:
-        for name, feed in [*self.parts.feeds.items(), ("broker", self.parts.broker)]:
-            try:
-                async with asyncio.timeout(5.0):
-                    await feed.close()
-            except (SlipstreamError, OSError, TimeoutError) as error:
-                self.watch.log.warning("feed did not close", feed=name, error=str(error))
-
-    def _catch_signals(self, stack: AsyncExitStack) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop, f"{signal.Signals(number).name} received")
-            stack.callback(loop.remove_signal_handler, number)
-
     def _outcome(self) -> Outcome:
         left = tuple(self._kernel.live_orders())
         failed = self._fault or (
@@ -365,6 +337,33 @@ class Pod:
             "notes": list(self.watch.notes),
             "kernel": self._kernel.status(),
         }
+
+
+def restore(strategy: Strategy, path: Path | None) -> dict[str, Any]:
+    """Give a strategy its snapshot, through the bytes that the journal keeps: a replay starts from the same."""
+    if path is not None and (found := read_snapshot(path)):
+        strategy.restore(found)
+    state: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(strategy.snapshot()))
+    strategy.restore(state)
+    return state
+
+
+def catch_signals(stack: AsyncExitStack, stop: Callable[[str], None]) -> None:
+    """Stop on SIGTERM and SIGINT for as long as the stack is open."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, f"{signal.Signals(number).name} received")
+        stack.callback(loop.remove_signal_handler, number)
+
+
+async def close_feeds(parts: PodParts, watch: Watch) -> None:
+    """Close feeds and broker, each for a bounded time."""
+    for name, feed in [*parts.feeds.items(), ("broker", parts.broker)]:
+        try:
+            async with asyncio.timeout(5.0):
+                await feed.close()
+        except (SlipstreamError, OSError, TimeoutError) as error:
+            watch.log.warning("feed did not close", feed=name, error=str(error))
 
 
 async def _call(awaitable: Awaitable[None]) -> None:

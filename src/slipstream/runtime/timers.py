@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 
-from slipstream.model.commands import SetTimer
+from slipstream.model.commands import Command, SetTimer
 from slipstream.model.events import Timer
 
 
@@ -24,6 +25,12 @@ class Timers:
         if len(self._heap) > 64 + 4 * len(self._at):
             self._heap = [(at_ns, name) for name, at_ns in self._at.items()]
             heapq.heapify(self._heap)
+
+    def arm(self, commands: Iterable[Command]) -> None:
+        """Set the timers among some commands."""
+        for command in commands:
+            if isinstance(command, SetTimer):
+                self.set(command)
 
     @property
     def next_ns(self) -> int | None:
