@@ -328,3 +328,13 @@ def test_prints_reach_the_market_and_the_block(desk: Desk) -> None:
     assert [(t.coin, t.side.value) for t in block.trades] == [("ETH", "A"), ("ETH", "A")]
     assert block.books == ["ETH"] and block.touched == []
     assert len({t.tid for t in block.trades}) == 2 and all(len(t.hash) == 66 for t in block.trades)
+
+
+def test_entry_price_and_profit_of_partial_closes(desk: Desk) -> None:
+    desk.place(ALICE, order(0, "buy", "100002", "0.75", "Ioc"))  # 0.5 at 100001, 0.25 at 100002
+    held = desk.exchange.accounts[ALICE].positions["BTC"]
+    assert (held.cost, held.entry_px) == (Decimal("75001"), Decimal("100001.333333"))
+    desk.place(ALICE, order(0, "sell", "99999", "0.3", "Ioc"))
+    # three tenths of 0.75 cost 30000.4 and brought 29999.7
+    assert desk.exchange.accounts[ALICE].fills[-1].closed_pnl == Decimal("-0.7")
+    assert (held.cost, held.entry_px) == (Decimal("45000.6"), Decimal("100001.333333"))

@@ -6,12 +6,13 @@ from decimal import Decimal
 from time import process_time
 
 import pytest
-from street import ALICE, BOB, BTC, DOGE, ETH, ISO, Desk, Street, order
+from street import ALICE, BOB, BTC, DOGE, ETH, ISO, SECOND, START_NS, Desk, Street, order
 from test_money import Session, check_books, check_money
 
 from slipstream.lob.book import Book
 from slipstream.model.instrument import Instrument
 from slipstream.venues.emulator.exchange import Exchange, queries
+from slipstream.venues.emulator.market.synthetic import SyntheticMarket
 
 PRICES = {BTC: "100000", ETH: "4000", DOGE: "0.2", ISO: "10"}
 
@@ -56,6 +57,19 @@ def test_a_restored_exchange_goes_on() -> None:
     found = queries.order_status(desk.exchange, ALICE, "0x" + "1" * 32)
     assert found is not None and found.status.value == "filled"
     check_money(desk.exchange)
+
+
+def test_a_restored_venue_continues_the_identical_tape() -> None:
+    market = SyntheticMarket(("BTC", "SOL"), 9, START_NS, days=2)
+    session = Session(32, 0.0, market)
+    session.run(25)
+    first = session.exchange
+    second = Exchange.load(first.dump(), SyntheticMarket.load(market.dump()))
+    for seconds in [0.1] * 30 + [7.0] * 5 + [3_600.0]:
+        blocks = [e.step(e.now_ns + int(seconds * SECOND)) for e in (first, second)]
+        assert blocks[0].trades == blocks[1].trades
+        assert blocks[0].fills == blocks[1].fills
+    assert first.dump() == second.dump()
 
 
 @pytest.mark.parametrize("data", [b"", b"nonsense", b"\x81\xa6format\x09"])
