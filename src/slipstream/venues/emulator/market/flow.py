@@ -44,6 +44,7 @@ FLOW_DTYPE = np.dtype(
         ("order_sigma", np.float64),
         ("order_cap", np.float64),  # USD
         ("level_usd", np.float64),
+        ("parts", np.float64),  # orders that fill a thin level, at most
         ("spread_ticks", np.float64),
         ("touch_rate", np.float64),  # small orders coming and going at the touch, a second
         ("lag", np.float64),  # seconds
@@ -158,6 +159,7 @@ def _pull_stale(book: Any, s: Any, bid: int, ask: int, ns: int) -> None:
 def _fill_ladder(book: Any, s: Any, bid: int, ask: int, px: float, ns: int) -> None:
     """Bring thin levels back to size, several orders each."""
     full = s.level_usd / px / s.lot
+    sigma = 1.0 + 0.16 * s.parts
     for j in range(LADDER):
         shape = 0.35 + 0.65 * min(1.0, j / 4.0)
         for side in (BUY, SELL):
@@ -165,9 +167,9 @@ def _fill_ladder(book: Any, s: Any, bid: int, ask: int, px: float, ns: int) -> N
             if tick < 1:
                 continue
             if level_lots(book, tick) < full * shape * (0.15 + 0.6 * uniform(s)):
-                parts = 2 + int(uniform(s) * 7.0)
+                parts = 1 + int(uniform(s) * s.parts)
                 for _ in range(parts):
-                    size = math.exp(1.8 * normal(s) - 1.62) * full * shape / parts
+                    size = math.exp(sigma * normal(s) - 0.5 * sigma * sigma) * full * shape / parts
                     _rest(book, s, side, tick, max(1, int(size + 0.5)), ns)
 
 

@@ -161,9 +161,12 @@ def _new_flow(spec: CoinSpec, perp: Instrument, seed: int, place: int) -> Any:
     s["order_rate"] = rate / (1.0 + 0.35 * 1.5 * rate)
     cap = 0.4 * spec.depth
     s["order_cap"] = cap
-    s["order_mu"] = log(0.55 * spec.median_trade)
-    s["order_sigma"] = _sigma_for_mean(1.1 * spec.volume / (1.3 * spec.market_orders), 0.55 * spec.median_trade, cap)
-    s["level_usd"] = 0.78 * spec.depth / 20.0
+    # a market order meets several makers: where levels are deep in small orders, it must be smaller than the prints
+    median = spec.median_trade * min(1.0, 0.2 + 400.0 * spec.median_trade / spec.depth)
+    s["order_mu"] = log(median)
+    s["order_sigma"] = _sigma_for_mean(0.9 * spec.volume / (1.3 * spec.market_orders), median, cap)
+    s["level_usd"] = 0.47 * spec.depth / 20.0
+    s["parts"] = min(8.0, 1.0 + 0.6 * spec.depth / 20.0 / 3_000.0)
     s["spread_ticks"] = spec.spread_ticks
     s["touch_rate"] = 9.0
     s["lag"] = LAG_SECONDS
