@@ -51,8 +51,10 @@ class ChaosVenue:
 
     def __init__(self, settings: KernelConfig | None = None) -> None:
         self.now = T0
-        self.kernel = Kernel(Coded(), [ETH, BTC], settings or config(), "coded", 1)
+        self.settings = settings or config()
+        self.kernel = Kernel(Coded(), [ETH, BTC], self.settings, "coded", 1)
         self.kernel.begin(1, [ETH, BTC], T0)
+        self.starts = [(0, 1, T0)]
         self.rows: list[tuple[Event, list[Command]]] = []
         self.flying: list[Command] = []
         self.pending: list[Event] = []
@@ -211,6 +213,29 @@ class ChaosVenue:
             self.tick((1 + a % 60) * SECOND // 10)
         else:
             self.sweep()
+
+    def crash(self, lose: bool) -> None:
+        """The process dies after it recorded and, unless ``lose``, sent what it decided; another takes its place.
+
+        Every answer on its way dies with it. The new one has the journal, the sweep of fills and the account.
+        """
+        while self.flying:
+            self.arrive(lost=lose)
+        self.pending.clear()
+        self.now += SECOND
+        self.kernel = Kernel(Coded(), [ETH, BTC], self.settings, "coded", 0)
+        for number, (first, run, ns) in enumerate(self.starts):
+            self.kernel.begin(run, [ETH, BTC], ns)
+            last = self.starts[number + 1][0] if number + 1 < len(self.starts) else len(self.rows)
+            for event, commands in self.rows[first:last]:
+                if commands or not isinstance(event, Bbo | Timer):
+                    self.kernel.recover(event, commands)
+        self.starts.append((len(self.rows), len(self.starts) + 1, self.now))
+        self.kernel.begin(len(self.starts), [ETH, BTC], self.now)
+        for fill in self.fills:
+            self.step(fill)
+        self.sweep()
+        self.step(Reconnect("hl", self.now))
 
     def settle(self) -> None:
         """Peace: everything arrives, in order, until nothing is open but what rests."""

@@ -81,6 +81,28 @@ def test_the_same_events_give_the_same_bytes_and_recovery_gives_the_same_state(
 
 
 @FEW
+@given(st.lists(st.tuples(ACTS, st.booleans()), min_size=1, max_size=4))
+def test_a_process_killed_anywhere_leaves_a_journal_that_the_next_one_continues(
+    lives: list[tuple[list[tuple[int, int, int]], bool]],
+) -> None:
+    venue = ChaosVenue(SMALL)
+    for acts, lose in lives:
+        for act in acts:
+            venue.act(*act)
+            low, high = venue.kernel.desk.worst("ETH")
+            assert low <= venue.position <= high
+            assert max(abs(low), abs(high)) * MID <= CAP
+        venue.crash(lose)
+        assert venue.kernel.desk.ledger.position("ETH") == venue.position
+    venue.settle()
+    assert {order.cloid for order in venue.kernel.live_orders()} == set(venue.resting)
+    run = f"{len(venue.starts):08x}"
+    assert all(cloid[10:18] == run for cloid in venue.resting), "nothing of an earlier run rests"
+    assert len(venue.placed) == len(set(venue.placed))
+    assert venue.kernel.desk.ledger.line("ETH").fills == len(venue.fills)
+
+
+@FEW
 @given(ACTS, st.sampled_from([TradingState.REDUCING, TradingState.HALTED]))
 def test_a_halt_ends_what_rests_and_lets_nothing_increase(
     acts: list[tuple[int, int, int]], state: TradingState
