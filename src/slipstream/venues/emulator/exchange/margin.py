@@ -110,11 +110,11 @@ def reserved(floor: Floor, account: Account, coin: str) -> Decimal:
     return need / leverage
 
 
-def reserved_total(floor: Floor, account: Account, but: str = "") -> Decimal:
-    """Margin held back for every resting order, one coin left out."""
+def reserved_total(floor: Floor, account: Account) -> Decimal:
+    """Margin held back for all resting orders."""
     total = ZERO
-    for coin in {o.coin for o in account.open_orders.values() if o.handle >= 0}:
-        if coin != but:
+    for coin in floor.instruments:
+        if (account.address, coin) in floor.resting:
             total += reserved(floor, account, coin)
     return total
 
