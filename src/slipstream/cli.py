@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from decimal import Decimal, InvalidOperation
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from slipstream.model.errors import SlipstreamError
 
 app = typer.Typer(
     name="slipstream",
@@ -30,6 +36,120 @@ def root(
     """Options of every command."""
 
 
+def _coins(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@app.command()
+def up(
+    config: Annotated[Path, typer.Option(help="Brawler's configuration.")] = Path("configs/brawler.yml"),
+    directory: Annotated[Path, typer.Option("--dir", help="Where logs, journals and the demo key go.")] = Path(
+        "var/up"
+    ),
+    port: Annotated[int, typer.Option(help="The venue's port; 0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 7,
+    speed: Annotated[float, typer.Option(help="How many times faster than the wall the venue's clock runs.")] = 1.0,
+    coins: Annotated[str, typer.Option(help="Coins of the synthetic market, such as BTC,ETH; empty: all.")] = "",
+    replay: Annotated[Path | None, typer.Option(help="A folder of recordings instead of the synthetic market.")] = None,
+    seconds: Annotated[float, typer.Option("--for", help="Stop by itself after so many seconds; 0: never.")] = 0.0,
+    plain: Annotated[bool, typer.Option(help="Lines instead of a live view.")] = False,
+) -> None:
+    """Start the demo fund: a local venue and Brawler on it. No keys, no network; Ctrl-C stops it in order."""
+    from slipstream.up import UpOptions
+    from slipstream.up import up as run_up
+
+    options = UpOptions(
+        config=config,
+        directory=directory,
+        port=port,
+        seed=seed,
+        speed=speed,
+        coins=_coins(coins),
+        replay=replay,
+        duration=seconds,
+        plain=plain,
+    )
+    raise typer.Exit(asyncio.run(run_up(options)))
+
+
+@app.command()
+def venue(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 3001,
+    seed: Annotated[int, typer.Option(help="Seed of the market and of the faults.")] = 7,
+    speed: Annotated[float, typer.Option(help="How many times faster than the wall the clock runs, 1 to 3600.")] = 1.0,
+    faucet: Annotated[str, typer.Option(help="USDC that an address gets when it is first named.")] = "100000",
+    replay: Annotated[Path | None, typer.Option(help="Serve the recordings of a folder.")] = None,
+    coins: Annotated[str, typer.Option(help="Coins to list, such as BTC,ETH; empty: all.")] = "",
+    limits: Annotated[bool, typer.Option(help="Enforce rate limits and the address budget.")] = False,
+    control: Annotated[bool, typer.Option(help="Offer /control: deposits and faults (loopback only).")] = False,
+    snapshot: Annotated[Path | None, typer.Option(help="Keep the venue's state in this file across restarts.")] = None,
+    network: Annotated[str, typer.Option(help="Signatures taken: any, mainnet or testnet.")] = "any",
+) -> None:
+    """Serve the emulated venue: Hyperliquid's REST and WebSocket, and Binance USD-M's market data."""
+    import uvloop
+
+    from slipstream.venues.emulator.serve import RunningVenue, ServeOptions, serve
+
+    try:
+        money = Decimal(faucet)
+    except InvalidOperation:
+        raise typer.BadParameter(f"{faucet!r} is not an amount of USDC", param_hint="--faucet") from None
+    if network not in ("any", "mainnet", "testnet"):
+        raise typer.BadParameter(f"{network!r} is none of any, mainnet, testnet", param_hint="--network")
+    options = ServeOptions(
+        host=host,
+        port=port,
+        seed=seed,
+        speed=speed,
+        faucet=money,
+        replay=str(replay) if replay is not None else None,
+        coins=_coins(coins),
+        limits=limits,
+        control=control,
+        snapshot=str(snapshot) if snapshot is not None else None,
+        network=network,  # type: ignore[arg-type]
+    )
+
+    def say(running: RunningVenue) -> None:
+        typer.echo(f"venue ready: {running.url} and {running.ws_url}, {len(running.exchange.instruments)} perps")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(options, say))
+
+
+@app.command()
+def replay(
+    journal: Annotated[Path, typer.Argument(help="A pod's journal file.")],
+) -> None:
+    """Run a recorded session again and compare every command byte for byte; 1 if one differs."""
+    from slipstream.pods import strategy_of
+    from slipstream.runtime.journal import SqliteJournal
+    from slipstream.runtime.replay import replay as run_replay
+
+    with SqliteJournal(journal, read_only=True) as recorded:
+        verdict = run_replay(recorded, strategy_of)
+    typer.echo(
+        f"{verdict.sessions} sessions ({verdict.skipped} pruned), {verdict.rows} events, {verdict.commands} commands: "
+        + ("identical" if verdict.identical else "different")
+    )
+    if verdict.difference is not None:
+        typer.echo(verdict.difference, err=True)
+        raise typer.Exit(1)
+
+
+def _register_pods() -> None:
+    from slipstream.pods import pod_app
+
+    app.add_typer(pod_app, name="pod")
+
+
 def main() -> None:
-    """Entry point of the console script."""
-    app()
+    """Entry point of the console script. Errors of the house are one line, exit code 2; bugs keep their traceback."""
+    if "pod" in sys.argv[1:2] or {"--help", "--show-completion", "--install-completion"} & set(sys.argv):
+        _register_pods()
+    try:
+        app()
+    except SlipstreamError as error:
+        typer.echo(f"slipstream: {error}", err=True)
+        raise SystemExit(2) from None
