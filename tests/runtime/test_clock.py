@@ -9,6 +9,7 @@ from aiohttp import web
 
 from slipstream.model.errors import NotConnected
 from slipstream.runtime.clock import ScaledClock, SimClock, WallClock, venue_clock
+from slipstream.venues.emulator.serve import ServeOptions, running_venue
 
 
 def test_a_scaled_clock_runs_from_its_start_at_its_speed_and_never_back() -> None:
@@ -54,10 +55,11 @@ async def test_a_simulated_clock_wakes_its_waiters_when_it_is_moved() -> None:
 
 
 async def test_a_venues_clock_is_taken_from_healthz() -> None:
-    bodies = [{"status": "ok", "time": 1_700_000_000_000, "speed": 20}, {"status": "ok"}]
+    bodies = [{"status": "ok", "time": 1_700_000_000_000, "speed": 20}, {"status": "ok"}, {"status": "starting"}]
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.json_response(bodies.pop(0))
+        body = bodies.pop(0)
+        return web.json_response(body, status=200 if body["status"] == "ok" else 503)
 
     app = web.Application()
     app.router.add_get("/healthz", healthz)
@@ -70,6 +72,17 @@ async def test_a_venues_clock_is_taken_from_healthz() -> None:
     assert clock.speed == 20.0 and 0 <= clock.now() - 1_700_000_000_000_000_000 < 60 * 10**9
     with pytest.raises(NotConnected, match="not a venue's answer"):
         await venue_clock(url)
+    with pytest.raises(NotConnected, match="HTTP 503; the venue is not ready"):
+        await venue_clock(url)
     await runner.cleanup()
     with pytest.raises(NotConnected, match=r"is the venue running\?"):
         await venue_clock(url)
+
+
+async def test_the_local_venues_clock_is_followed_at_its_speed() -> None:
+    async with running_venue(ServeOptions(port=0, speed=20.0, coins=("BTC",))) as venue:
+        clock = await venue_clock(venue.url)
+        assert clock.speed == 20.0
+        again = await venue_clock(venue.url)
+        # both were synced to within a round trip, which the venue's speed multiplies
+        assert abs(again.now() - clock.now()) < 20 * 10**9

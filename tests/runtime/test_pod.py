@@ -264,6 +264,18 @@ async def test_a_strategy_that_raises_ends_the_pod_with_its_orders(tmp_path: Pat
     assert outcome.exit_code == 1 and "ZeroDivisionError" in (outcome.error or "") and not venue.resting
 
 
+async def test_a_bug_in_the_host_itself_still_cancels(tmp_path: Path, venue: Loopback) -> None:
+    puppet = Scripted()
+
+    async def script(pod: Pod) -> None:
+        await quoting(pod, venue, puppet)
+        puppet.snapshot = lambda: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+        venue.put(bbo(2000.0, 2001.0, venue.clock.now()))
+
+    outcome = await run(tmp_path, venue, puppet, script, snapshot_path=tmp_path / "s.json", snapshot_every=0.0)
+    assert outcome.exit_code == 1 and "ZeroDivisionError" in (outcome.error or "") and not venue.resting
+
+
 async def test_a_feed_that_raises_ends_the_pod_in_order(tmp_path: Path, venue: Loopback) -> None:
     class Broken:
         async def events(self) -> Any:

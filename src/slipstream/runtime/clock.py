@@ -121,14 +121,15 @@ async def venue_clock(url: str, *, patience: float = 5.0) -> ScaledClock:
     Raises NotConnected if nobody answers there, or something that is not a venue.
     """
     address = url.rstrip("/") + "/healthz"
+    limit = aiohttp.ClientTimeout(total=patience)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=patience)) as session,
-            session.get(address) as response,
-        ):
+        async with aiohttp.ClientSession(timeout=limit) as session:
             asked = time.monotonic_ns()
-            body = await response.json(content_type=None)
-            took = time.monotonic_ns() - asked
+            async with session.get(address) as response:
+                body = await response.json(content_type=None)
+                took = time.monotonic_ns() - asked
+            if response.status != 200:
+                raise NotConnected(f"{address}: HTTP {response.status}; the venue is not ready")
             speed = float(body["speed"])
             now_ns = int(float(body["time"]) * 1e6)
             return ScaledClock(speed, start_ns=now_ns + int(took / 2 * speed))

@@ -148,7 +148,11 @@ class Pod:
             if parts.on_ready is not None:
                 tasks.append(group.create_task(_call(parts.on_ready(self)), name="on_ready"))
             try:
-                await self._loop()
+                try:
+                    await self._loop()
+                except Exception as error:
+                    self.watch.log.exception("pod loop failed")
+                    self._fail(f"{type(error).__name__}: {error}")
                 if self._fault is not None:
                     await self._last_words()
             finally:
