@@ -1,10 +1,11 @@
 """The house of a replay, compiled: owner-0 orders that keep a book as it was recorded, around users' orders.
 
 - A recorded state makes the house's lots at a price equal to the recorded size: more joins at the back of the queue,
-  less is taken from the back. Users' orders keep their places. House orders better than the recorded best, or at a price
-  the recording shows as empty, go. What lies beyond the recorded levels stays as last seen.
+  less is taken from the back. Users' orders keep their places. House orders better than the recorded best, or at a
+  price the recording shows as empty, go. What lies beyond the recorded levels stays as last seen.
 - A recorded trade executes first come, first served up to its price. House orders better than that price were gone
   when it happened and are taken out; what the level lacks joins at the back before it, so the whole trade is made.
+  A side that a trade leaves without any order keeps the trade's size one tick beyond until the next recorded state.
 - House orders that meet a user's order on the other side trade with it, at the user's price, before they rest.
 """
 
@@ -142,6 +143,10 @@ def _trade(book: Any, house: Any, side: int, tick: int, lots: int, ns: int) -> N
     house.tag += 1
     if place(book, house.tag, 0, side, tick, lots, IOC, ns) < -2:
         house.lost += 1
+    if (book.best_ask if side > 0 else book.best_bid) < 0:
+        _rest(book, house, -side, tick + side, lots, ns)
+    if (book.best_bid if side > 0 else book.best_ask) < 0:
+        _rest(book, house, side, tick - side, lots, ns)
 
 
 @njit(cache=True)

@@ -1,6 +1,6 @@
 """Recordings of real books, best prices and trades: read, checked row by row, turned into ticks and lots.
 
-A folder holds per coin ``orderbooks_COIN.csv.gz`` (exchange_timestamp in ms, bid_price_0, bid_size_0, ask_price_0, ...),
+A folder holds per coin ``orderbooks_COIN.csv.gz`` (exchange_timestamp in ms, bid_price_0, bid_size_0, ask_price_0, ..),
 ``trades_COIN.csv.gz`` (price, size, side buy or sell, trade_id, exchange_timestamp) and, optionally, the best prices
 between two books, ``prices_COIN.csv.gz`` (price, size, side bid or ask, exchange_timestamp).
 """
