@@ -172,3 +172,15 @@ def test_referrers_and_tradable_sizes(desk: Desk) -> None:
         "error": "Insufficient margin to place order. asset=0"
     }
     assert "resting" in desk.place(ALICE, order(0, "sell", "101000", "19"))[0]  # the other side needs no more
+
+
+def test_lower_isolated_leverage_brings_margin_in(desk: Desk) -> None:
+    fields = {"type": "updateLeverage", "asset": 0, "isCross": False}
+    desk.do(ALICE, {**fields, "leverage": 10})
+    desk.place(ALICE, order(0, "buy", "100001", "0.5", "Ioc"))
+    before = desk.exchange.accounts[ALICE].usd
+    assert desk.do(ALICE, {**fields, "leverage": 5}) == OK
+    view = queries.clearinghouse(desk.exchange, ALICE).positions[0]
+    assert view.margin_used == view.value / 5 == before - desk.exchange.accounts[ALICE].usd + Decimal("4999.55")
+    assert desk.do(ALICE, {**fields, "leverage": 10}) == OK  # raising takes nothing out
+    assert queries.clearinghouse(desk.exchange, ALICE).positions[0].margin_used == view.margin_used
