@@ -9,7 +9,7 @@ from statistics import mean
 import pytest
 from brawler_tape import SECOND, Tape, config
 
-from slipstream.model.events import Disconnect, Reconnect
+from slipstream.model.events import Budget, Disconnect, Reconnect
 from slipstream.model.instrument import Side
 from slipstream.model.mandate import Halt, Resume, TradingState
 from slipstream.runtime.records import encode_commands
@@ -216,17 +216,20 @@ def test_halts_and_leases_are_obeyed() -> None:
 
 
 def test_a_scarce_budget_is_spent_slower() -> None:
-    def requests(comfort: int) -> int:
-        tape = Tape(config(budget_comfort=comfort, quote_reprice_tolerance_ticks=0))
+    def requests(left: int) -> int:
+        tape = Tape(config(quote_reprice_tolerance_ticks=0))
         tape.open()
         tape.frozen = {"takers"}
-        for _ in range(30):
+        tape.run(WARM)
+        begun = len(tape.requests())
+        for _ in range(60):
+            tape.feed(Budget(0, left, tape.now))
             tape.run(10)
-            tape.feed(tape.budget)
-        return len(tape.requests())
+        return len(tape.requests()) - begun
 
-    rich, poor = requests(1), requests(2_000_000)
-    assert rich > 2 * poor
+    rich, told, poor = requests(1_000_000), requests(10_000), requests(2_000)
+    assert rich > 1.5 * told > 2 * poor
+    assert poor < 2_000 / (4 * 3600) * 600 + 250  # the pace, and a debt that doubled the price a dozen times
 
 
 def test_snapshot_restores_the_estimates() -> None:

@@ -139,7 +139,7 @@ class BrawlerConfig(Overrides):
 
     version: int = 1
     symbols: Annotated[list[SymbolConfig], Field(min_length=1)]
-    budget_comfort: Annotated[int, Field(ge=1)] = 2_000
+    budget_horizon_h: Above = 4.0
     kill_switch: KillSwitch = KillSwitch()
     portfolio: Portfolio = Portfolio()
     candidate_screening: CandidateScreening = CandidateScreening()

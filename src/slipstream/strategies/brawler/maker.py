@@ -41,7 +41,6 @@ class Maker:
         self.coin = terms.symbol
         self.elsewhere = elsewhere
         self._kill = switches
-        self._comfort = config.budget_comfort
         self._max_lag = {HOME: switches.hl_max_lag_ms * MILLI, CEX: switches.cex_max_lag_ms * MILLI}
         self.basis = Ema(int(terms.basis_halflife_s * SECOND))
         self.volatility = Volatility(terms.sigma_window, terms.sigma_interval_ms * MILLI, self._max_lag[CEX])
@@ -175,19 +174,22 @@ class Maker:
 
     # -- quoting ----------------------------------------------------------------------------------------------------
 
-    def quote(self, view: View, mode: Mode, factor: float) -> Quote | None:
-        """The quote that should rest, if it differs from the last one asked for."""
+    def quote(self, view: View, mode: Mode, *, size: float, price: float) -> Quote | None:
+        """The quote that should rest, if it differs from the last one asked for.
+
+        ``size`` scales the order size, ``price`` the price of a request.
+        """
         instrument = view.instruments.get(self.coin)
         if mode is Mode.OFF or instrument is None:
             fresh = Quote(self.coin, None, None, reason="suspended")
         else:
-            fresh = self._fresh(view, instrument, mode, factor)
+            fresh = self._fresh(view, instrument, mode, size, price)
         if fresh == self.last or (self.last is None and fresh.bid is None and fresh.ask is None):
             return None
         self.last = fresh
         return fresh
 
-    def _fresh(self, view: View, instrument: Instrument, mode: Mode, factor: float) -> Quote:
+    def _fresh(self, view: View, instrument: Instrument, mode: Mode, size: float, price: float) -> Quote:
         inventory, position = self.inventory(view), view.position(self.coin)
         orders = view.orders(self.coin)
         resting = {side: next((o for o in reversed(orders) if o.side is side), None) for side in Side}
@@ -206,7 +208,7 @@ class Maker:
                 ask_tick=ticks[Side.SELL],
                 bid_size=sizes[Side.BUY],
                 ask_size=sizes[Side.SELL],
-                request_cost=request_cost(self.terms.request_cost_usd, self._left(view), self._comfort),
+                request_cost=self.terms.request_cost_usd * price,
             ),
             instrument.price_decimals,
         )
@@ -215,7 +217,7 @@ class Maker:
             Side.BUY: SidePlan(Side.BUY, decision.bid_tick, decision.move_bid, resting[Side.BUY]),
             Side.SELL: SidePlan(Side.SELL, decision.ask_tick, decision.move_ask, resting[Side.SELL]),
         }
-        target = self.terms.order_size * Decimal(repr(factor))
+        target = self.terms.order_size * Decimal(repr(size))
         if mode is Mode.BOTH:
             room = {side: max(self.terms.max_inventory - inventory * side.sign, ZERO) for side in Side}
             bid, ask = (plan_side(instrument, plans[s], min(target, room[s]), room[s]) for s in (Side.BUY, Side.SELL))
@@ -250,15 +252,6 @@ class Maker:
             situation,
         )
         return out
-
-    @staticmethod
-    def _left(view: View) -> int | None:
-        return None if view.budget is None else view.budget.cap - view.budget.used
-
-
-def request_cost(price: float, left: int | None, comfort: int) -> float:
-    """What a request is worth, USD: ``price`` while at least ``comfort`` are left, then in inverse proportion."""
-    return price if left is None or left >= comfort else price * comfort / max(left, 1)
 
 
 def _tick(instrument: Instrument, px: Decimal) -> int:

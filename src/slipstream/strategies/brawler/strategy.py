@@ -18,9 +18,10 @@ from slipstream.model.events import (
     Timer,
     Trade,
 )
-from slipstream.model.intents import Intent, Note, Wake
+from slipstream.model.intents import Intent, Note, Quote, Wake
 from slipstream.strategies.brawler.config import MILLI, SECOND, BrawlerConfig
 from slipstream.strategies.brawler.maker import HOME, Maker, Mode
+from slipstream.strategies.brawler.pace import Pace
 from slipstream.strategies.brawler.portfolio import Portfolio
 from slipstream.strategies.brawler.screening import screen
 from slipstream.strategies.brawler.switches import Patience, Switch
@@ -51,6 +52,7 @@ class Brawler:
         self.makers = {
             terms.symbol: Maker(terms, config, patience, held.get(terms.symbol, Decimal(0))) for terms in config.terms
         }
+        self._pace = Pace(config.budget_horizon_h * 3600.0)
         for maker in self.makers.values():
             maker.warm_up()
         self._down: dict[str, str] = {}
@@ -92,6 +94,7 @@ class Brawler:
         """Look at the conditions of some symbols, and ask for their quotes."""
         intents: list[Intent] = []
         now = view.now_ns
+        self._pace.move(now, None if view.budget is None else view.budget.cap - view.budget.used)
         holdings = [(float(maker.inventory(view)), self._price(maker, view)) for maker in self.makers.values()]
         before = self._portfolio.halt.is_open, self._portfolio.reduce_only.is_open
         for switch, suspended in self._portfolio.look(holdings, now):
@@ -105,9 +108,11 @@ class Brawler:
             mode = maker.mode(view, halt=after[0], reduce=after[1])
             if mode is not Mode.OFF and maker.coin not in self._screened:
                 intents.append(self._introduce(maker, view))
-            quote = maker.quote(view, mode, self._portfolio.factor)
+            before_quote = maker.last
+            quote = maker.quote(view, mode, size=self._portfolio.factor, price=self._pace.factor)
             if quote is not None:
                 intents.append(quote)
+                self._pace.spend(changed_sides(before_quote, quote))
         return intents
 
     @staticmethod
@@ -171,12 +176,19 @@ class Brawler:
         portfolio = self._portfolio
         return {
             "symbols": {coin: _status(maker) for coin, maker in self.makers.items()},
+            "request_price_factor": self._pace.factor,
             "portfolio": {
                 "usage": portfolio.usage,
                 "size_factor": portfolio.factor,
                 "suspended": [s.reason for s in (portfolio.halt, portfolio.reduce_only) if s.is_open],
             },
         }
+
+
+def changed_sides(before: Quote | None, after: Quote) -> int:
+    """How many requests it takes to get from one quote to another."""
+    old = (before.bid, before.ask) if before is not None else (None, None)
+    return sum(1 for a, b in zip(old, (after.bid, after.ask), strict=True) if a != b)
 
 
 def _status(maker: Maker) -> dict[str, object]:
