@@ -75,6 +75,8 @@ class BinanceSession:
             stream = read_stream(name, self._venue.feed.symbols, self._wrapped)
             if stream is not None:
                 self._venue.hub.subscribe(self._outbox, stream)
+                if stream.kind == "depth":
+                    self._venue.feed.follow_depth(self._venue.feed.symbols[stream.coin])
 
     def receive(self, decoded: Any) -> None:
         """One message of the client."""

@@ -46,6 +46,11 @@ class VenueClock:
         self._rebase()
         self.speed = float(speed)
 
+    def slip(self, to_ns: int) -> None:
+        """Fall back to a venue time that could be kept."""
+        self._rebase()
+        self._origin = min(self._origin, to_ns - self.skew_ns)
+
     def pause(self) -> None:
         """Stop time."""
         self._rebase()

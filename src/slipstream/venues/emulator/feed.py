@@ -187,6 +187,11 @@ class Feed:
             "a": _difference(before[2], asks),
         }
 
+    def follow_depth(self, symbol: Symbol) -> None:
+        """Updates of a symbol's depth start from the book as it is now."""
+        if symbol.name not in self._books:
+            self.depth_update(symbol)
+
     def keep_depth(self, names: set[str]) -> None:
         """Forget the books of symbols whose depth nobody follows any more."""
         self._books = {name: book for name, book in self._books.items() if name in names}

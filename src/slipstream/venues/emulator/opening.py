@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
+
 from slipstream.model.errors import ConfigError
 from slipstream.venues.emulator.feed import MarketData
+from slipstream.venues.emulator.market.replay import ReplayMarket
 from slipstream.venues.emulator.market.synthetic import SyntheticMarket
 
 
@@ -15,6 +20,12 @@ def market_of(replay: str | None, coins: tuple[str, ...], seed: int) -> str:
 
 def open_market(replay: str | None, coins: tuple[str, ...], seed: int, now_ns: int, state: bytes | None) -> MarketData:
     """A new market that opens at ``now_ns``, or one that continues a snapshot. Raises ConfigError."""
-    if replay is not None:
-        raise ConfigError("--replay: recordings cannot be opened yet")
-    return SyntheticMarket.load(state) if state is not None else SyntheticMarket(coins, seed, now_ns)
+    try:
+        if replay is not None:
+            folder = Path(replay)
+            if state is not None:
+                return ReplayMarket.load(state, folder)
+            return ReplayMarket(folder, seed, now_ns, coins)
+        return SyntheticMarket.load(state) if state is not None else SyntheticMarket(coins, seed, now_ns)
+    except (KeyError, msgspec.MsgspecError) as error:
+        raise ConfigError(f"the snapshot's market cannot be read ({error!r}); delete the file to start anew") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -30,11 +31,11 @@ def encode(exchange: Exchange, market: str) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace the file as a whole: a reader, or a crash, sees the old one or the new one."""
+    """Replace the file (compressed) as a whole: a reader, or a crash, sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
-        file.write(data)
+        file.write(zlib.compress(data, 1))
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)
@@ -43,11 +44,13 @@ def write(path: Path, data: bytes) -> None:
 def read(path: Path, market: str) -> Saved | None:
     """The snapshot in a file; None if there is no file. Raises ConfigError for one that does not fit."""
     try:
-        data = path.read_bytes()
+        data = zlib.decompress(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ConfigError(f"snapshot {path}: {error.strerror}; choose another file with --snapshot") from error
+    except zlib.error as error:
+        raise ConfigError(f"snapshot {path} is not one of this venue ({error}); delete it to start anew") from error
     try:
         saved = msgspec.msgpack.decode(data, type=Saved)
     except msgspec.MsgspecError as error:

@@ -47,7 +47,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     limits: bool = False
     control: bool = False
     snapshot: str | None = None
-    snapshot_seconds: float = 30.0
+    snapshot_seconds: float = 60.0
     network: Network = "any"
     pace: Pace = "clock"
     start_ns: int | None = None

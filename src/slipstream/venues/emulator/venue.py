@@ -53,18 +53,15 @@ class Venue:
         self.tape = Tape(exchange.instruments)
         self.listeners: list[Any] = []  # called with every block
         self.lag_ms = 0.0
+        self.pace_now = clock.speed  # as measured
         self.ready = False
         self._waiting: set[asyncio.Future[Json]] = set()
         self._instant: asyncio.Handle | None = None
 
-    def contexts(self) -> list[Json]:
+    def asset_contexts(self) -> list[Json]:
         """Every context, at the place of its asset id."""
         listed = sorted(self.exchange.instruments.values(), key=lambda i: i.asset)
         return [shapes.context(i, self.exchange.contexts[i.coin], self.feed.day(i.coin)) for i in listed]
-
-    def asset_contexts(self) -> list[Json]:
-        """As `contexts`; the name the routes use."""
-        return self.contexts()
 
     def context(self, coin: str) -> Json:
         """The context of one coin."""
@@ -156,6 +153,7 @@ class Venue:
             "paused": self.clock.paused,
             "height": self.exchange.height,
             "lag": round(self.lag_ms, 1),
+            "pace": round(self.pace_now, 2),
             "coins": len(self.exchange.instruments),
             "accounts": len(self.exchange.accounts),
             "connections": len(self.hub.peers),
