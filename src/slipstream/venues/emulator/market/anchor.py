@@ -20,6 +20,7 @@ LEAD_NS = 500_000_000
 BASIS_SD = 4.5e-4
 BASIS_SECONDS = 1_800.0  # slower than a quote's life: the lead stays visible through it
 MEAN_RANGE = (-2e-4, 8e-4)  # of a coin's mean basis, as measured between the two venues
+START_SD = 1.5  # deviations of the premium
 _ARRAYS = ("basis_mean", "basis", "slow", "fast")
 
 
@@ -27,12 +28,13 @@ class Anchor:
     """Basis over the leader and premium over the index of every coin, as fractions."""
 
     def __init__(self, rng: np.random.Generator, premium: Floats) -> None:
-        """``premium`` is each coin's premium when the replay begins."""
+        """``premium`` is each coin's premium in the last hour before; a wild one has calmed down to START_SD."""
         self._rng = rng
         n = len(premium)
         self.basis_mean = rng.uniform(*MEAN_RANGE, n)
         self.basis = self.basis_mean + BASIS_SD * rng.standard_normal(n)
-        self.slow = premium - history.PREMIUM_MEAN * 1e-4
+        calm = START_SD * history.PREMIUM_SD * 1e-4
+        self.slow = np.clip(premium - history.PREMIUM_MEAN * 1e-4, -calm, calm)
         self.fast = np.zeros(n)
 
     @property
