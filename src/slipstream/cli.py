@@ -18,6 +18,7 @@ app = typer.Typer(
     help="Run several trading strategies on Hyperliquid perpetual futures as one fund.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 
