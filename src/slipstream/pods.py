@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -184,8 +185,9 @@ def anchor_feed(plan: Plan, clock: ScaledClock) -> BinanceFeed:
     return BinanceFeed(FeedOptions(symbols=symbols, url=url, stale_ns=int(STALE_NS * clock.speed)), clock)
 
 
-async def run_brawler(plan: Plan) -> Outcome:
-    """Connect, run until told to stop, and leave. Raises what keeps the pod from starting."""
+@asynccontextmanager
+async def brawler_parts(plan: Plan) -> AsyncIterator[PodParts]:
+    """Everything a Brawler pod is made of, its journal open. Raises what keeps the pod from starting."""
     local = is_local(plan.config.hl_url)
     clock = await venue_clock(plan.config.hl_url) if local else WallClock()
     config = plan.config.scaled(clock.speed)
@@ -205,7 +207,7 @@ async def run_brawler(plan: Plan) -> Outcome:
             Signer(plan.keys.key.reveal()),
             clock,
         )
-        parts = PodParts(
+        yield PodParts(
             strategy=Brawler(config, plan.elsewhere),
             config=kernel_config(plan.config, clock.speed),
             broker=broker,
@@ -217,6 +219,11 @@ async def run_brawler(plan: Plan) -> Outcome:
             status_port=config.status_port,
             status_token=plan.status_token,
         )
+
+
+async def run_brawler(plan: Plan) -> Outcome:
+    """Connect, run until told to stop, and leave. Raises what keeps the pod from starting."""
+    async with brawler_parts(plan) as parts:
         return await run_pod(parts)
 
 
