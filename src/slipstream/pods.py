@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +22,7 @@ from slipstream.model.errors import ConfigError, SlipstreamError
 from slipstream.runtime.clock import ScaledClock, WallClock, venue_clock
 from slipstream.runtime.config import load
 from slipstream.runtime.journal import SqliteJournal
+from slipstream.runtime.pacing import keep_pace
 from slipstream.runtime.parts import Outcome, PodParts
 from slipstream.runtime.pod import run, run_pod
 from slipstream.runtime.records import Session
@@ -207,7 +209,7 @@ async def brawler_parts(plan: Plan) -> AsyncIterator[PodParts]:
             Signer(plan.keys.key.reveal()),
             clock,
         )
-        yield PodParts(
+        parts = PodParts(
             strategy=Brawler(config, plan.elsewhere),
             config=kernel_config(plan.config, clock.speed),
             broker=broker,
@@ -219,6 +221,13 @@ async def brawler_parts(plan: Plan) -> AsyncIterator[PodParts]:
             status_port=config.status_port,
             status_token=plan.status_token,
         )
+        async with asyncio.TaskGroup() as group:
+            pace = group.create_task(keep_pace(clock, config.hl_url)) if clock.speed != 1.0 else None
+            try:
+                yield parts
+            finally:
+                if pace is not None:
+                    pace.cancel()
 
 
 async def run_brawler(plan: Plan) -> Outcome:

@@ -80,15 +80,15 @@ class Maker:
 
     @property
     def is_warm(self) -> bool:
-        """Whether enough was seen to quote: a third of the sigma window and one half-life of the basis."""
+        """Whether enough was seen to quote: a sixth of the sigma window and half a half-life of the basis."""
         enough = self.volatility.count >= self.samples_needed
-        seen = self.basis.value is not None and self.basis.age_ns >= int(self.terms.basis_halflife_s * SECOND)
+        seen = self.basis.value is not None and self.basis.age_ns >= int(self.terms.basis_halflife_s * SECOND) // 2
         return enough and seen and self._cex_mid > 0.0
 
     @property
     def samples_needed(self) -> int:
         """Returns in the sigma window before the first quote."""
-        return max(2, self.terms.sigma_window // 3)
+        return max(10, self.terms.sigma_window // 6)
 
     @property
     def price(self) -> float | None:
