@@ -33,6 +33,7 @@ INTERVALS: dict[str, int] = {
 }
 KEPT = 5_000  # candles of one interval that the venue serves
 _ROOM = 6_000
+_HEARD = 256  # calls of add_trades that may wait to be drawn
 _MONDAY = 4 * DAY  # 1970-01-05
 OPEN_MS, OPEN, HIGH, LOW, CLOSE, LOTS, COUNT = range(7)  # columns
 Rows = npt.NDArray[np.int64]
@@ -111,15 +112,26 @@ class Series:
 
 
 class Candles:
-    """Every interval of one coin."""
+    """Every interval of one coin. Trades are heard at once and drawn when somebody looks, or enough have come."""
 
     def __init__(self, instrument: Instrument, history: dict[str, Rows]) -> None:
         self._instrument = instrument
         empty = np.zeros((0, 7), np.int64)
-        self.series = {name: Series(name, history.get(name, empty)) for name in INTERVALS}
+        self._series = {name: Series(name, history.get(name, empty)) for name in INTERVALS}
+        self._heard: list[tuple[Rows, Rows, Rows]] = []
 
     def add_trades(self, ns: npt.NDArray[Any], ticks: npt.NDArray[Any], lots: npt.NDArray[Any]) -> None:
-        """Add trades in order of time: ns, ticks, lots."""
+        """Add trades in order of time: ns, ticks, lots. The arrays are kept, not copied."""
+        self._heard.append((ns, ticks, lots))
+        if len(self._heard) >= _HEARD:
+            self._draw()
+
+    def _draw(self) -> None:
+        """Bring the candles up to the last trade heard."""
+        if not self._heard:
+            return
+        ns, ticks, lots = (np.concatenate(column) for column in zip(*self._heard, strict=True))
+        self._heard.clear()
         minutes = ns // 60_000_000_000
         edges = np.flatnonzero(np.diff(minutes)) + 1
         starts = [0, *edges.tolist(), len(ns)]
@@ -127,23 +139,24 @@ class Candles:
             part = ticks[a:b]
             bar = (int(part[0]), int(part.max()), int(part.min()), int(part[-1]), int(lots[a:b].sum()), b - a)
             ms = int(minutes[a]) * MINUTE
-            for series in self.series.values():
+            for series in self._series.values():
                 series.add(ms, bar)
 
     def between(self, interval: str, start_ms: int, end_ms: int) -> list[Candle]:
         """The candles that open in [start_ms, end_ms]. Raises KeyError on an unknown interval."""
-        series = self.series[interval]
-        rows = series.rows
-        first, last = np.searchsorted(rows[:, OPEN_MS], (start_ms, end_ms + 1))
+        self._draw()
+        rows = self._series[interval].rows
+        start, end = np.searchsorted(rows[:, OPEN_MS], (start_ms, end_ms + 1))
         px, size = self._instrument.from_tick, self._instrument.from_lots
         return [
-            Candle(t, next_open(t, interval) - 1, px(o), px(high), px(low), px(c), size(v), n)
-            for t, o, high, low, c, v, n in rows[first:last].tolist()
+            Candle(t, next_open(t, interval) - 1, px(first), px(high), px(low), px(last), size(lots), count)
+            for t, first, high, low, last, lots, count in rows[start:end].tolist()
         ]
 
     def dump(self) -> dict[str, bytes]:
         """Plain values that the constructor's ``history`` takes back through `parse`."""
-        return {name: series.rows.tobytes() for name, series in self.series.items()}
+        self._draw()
+        return {name: series.rows.tobytes() for name, series in self._series.items()}
 
     @staticmethod
     def parse(dumped: dict[str, bytes]) -> dict[str, Rows]:

@@ -8,7 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from slipstream.model.instrument import Instrument
-from slipstream.venues.emulator.market.candles import DAY, INTERVALS, KEPT, MINUTE, Rows, open_time
+from slipstream.venues.emulator.market.candles import (
+    CLOSE,
+    COUNT,
+    DAY,
+    HIGH,
+    INTERVALS,
+    KEPT,
+    LOTS,
+    LOW,
+    MINUTE,
+    OPEN,
+    OPEN_MS,
+    Rows,
+    open_time,
+)
 from slipstream.venues.emulator.market.universe import CoinSpec
 
 DAYS = 240
@@ -71,23 +85,27 @@ def minute_paths(rng: np.random.Generator, specs: Sequence[CoinSpec], minutes: i
     return out
 
 
-def _bars(times: npt.NDArray[np.int64], ticks: Rows, lots: Rows, counts: Rows, interval: str) -> Rows:
-    """Candles of one interval from minute closes (the candle opens where the minute before closed)."""
+def _starts(times: npt.NDArray[np.int64], interval: str) -> npt.NDArray[np.int64]:
+    """The opening time of the candle that each time lies in, ms (see `open_time`)."""
     if interval in ("1w", "1M"):
         days, back = np.unique(times // DAY, return_inverse=True)
-        starts = np.array([open_time(int(day) * DAY, interval) for day in days])[back]
-    else:
-        starts = times // INTERVALS[interval] * INTERVALS[interval]
+        opens: npt.NDArray[np.int64] = np.array([open_time(int(day) * DAY, interval) for day in days])[back]
+        return opens
+    return times // INTERVALS[interval] * INTERVALS[interval]
+
+
+def _gather(rows: Rows, interval: str) -> Rows:
+    """Candles of a longer interval from those of a shorter one."""
+    starts = _starts(rows[:, OPEN_MS], interval)
     edges = np.concatenate(([0], np.flatnonzero(np.diff(starts)) + 1))
-    previous = np.concatenate((ticks[:1], ticks[:-1]))
     out = np.empty((len(edges), 7), np.int64)
-    out[:, 0] = starts[edges]
-    out[:, 1] = previous[edges]
-    out[:, 2] = np.maximum(np.maximum.reduceat(ticks, edges), previous[edges])
-    out[:, 3] = np.minimum(np.minimum.reduceat(ticks, edges), previous[edges])
-    out[:, 4] = ticks[np.concatenate((edges[1:] - 1, [len(ticks) - 1]))]
-    out[:, 5] = np.add.reduceat(lots, edges)
-    out[:, 6] = np.add.reduceat(counts, edges)
+    out[:, OPEN_MS] = starts[edges]
+    out[:, OPEN] = rows[edges, OPEN]
+    out[:, HIGH] = np.maximum.reduceat(rows[:, HIGH], edges)
+    out[:, LOW] = np.minimum.reduceat(rows[:, LOW], edges)
+    out[:, CLOSE] = rows[np.append(edges[1:] - 1, len(rows) - 1), CLOSE]
+    out[:, LOTS] = np.add.reduceat(rows[:, LOTS], edges)
+    out[:, COUNT] = np.add.reduceat(rows[:, COUNT], edges)
     return out
 
 
@@ -114,11 +132,19 @@ def candles(
     activity = np.exp(0.8 * rng.standard_normal(minutes).astype(np.float32) - 0.32)
     lots = (spec.volume / spec.px / float(instrument.lot) * activity).astype(np.int64) + 1
     counts = (spec.market_orders * 3.0 * activity).astype(np.int64) + 1
+    opens = np.append(ticks[:1], ticks[:-1])
+    rows = np.empty((7, minutes), np.int64).T
+    columns = (times, opens, np.maximum(opens, ticks), np.minimum(opens, ticks), ticks, lots, counts)
+    for at, column in enumerate(columns):
+        rows[:, at] = column
+    shorter = {"1m": rows, "1h": _gather(rows, "1h")}
+    shorter["1d"] = _gather(shorter["1h"], "1d")
     out: dict[str, Rows] = {}
     for interval, ms in INTERVALS.items():
-        take = min(minutes, KEPT * (ms // MINUTE) + ms // MINUTE)
-        part = slice(minutes - take, minutes)
-        bars = _bars(times[part], ticks[part], lots[part], counts[part], interval)
-        # the first candle may be cut; it is kept only where there is nothing before it
-        out[interval] = bars[1:] if len(bars) > 1 else bars
+        source = "1m" if ms < HOUR else "1h" if ms <= DAY else "1d"
+        parts = shorter[source]
+        part = parts[-(KEPT + 1) * (ms // INTERVALS[source]) :]
+        bars = parts if interval == source else _gather(part, interval)
+        # the first candle may be cut; it is kept only where there is nothing after it
+        out[interval] = bars[1:][-KEPT:] if len(bars) > 1 else bars
     return out

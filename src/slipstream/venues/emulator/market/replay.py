@@ -69,7 +69,7 @@ class ReplayMarket(Chronicle):
         self._play(start_ns)
         for spec, book in zip(specs, self.books.values(), strict=True):
             book.clear_fills()
-            self.leaders[spec.coin].move(self._leader(spec.coin), start_ns - STEP_NS, start_ns)
+            self.leaders[spec.coin].move((self._leader(spec.coin),), start_ns - STEP_NS, start_ns)
 
     @property
     def ended(self) -> bool:
@@ -92,7 +92,7 @@ class ReplayMarket(Chronicle):
             self.anchor.walk((then - t0_ns) / 1e9)
             self._play(then)
             for spec in self.specs:
-                self.leaders[spec.coin].move(self._leader(spec.coin), t0_ns, then)
+                self.leaders[spec.coin].move((self._leader(spec.coin),), t0_ns, then)
             t0_ns = then
 
     def _play(self, until_ns: int) -> None:
