@@ -83,7 +83,7 @@ def statuses(response: Any, count: int) -> list[Any]:
         rows = list(response["data"]["statuses"])
     except (KeyError, TypeError):
         return [None] * count
-    if len(rows) == 1 and count > 1:
+    if len(rows) == 1 and count > 1 and isinstance(rows[0], dict) and "error" in rows[0]:
         return rows * count
     return rows if len(rows) == count else [None] * count
 

@@ -17,14 +17,15 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from slipstream.model.commands import Cancel, Command, Modify, Place, Query
-from slipstream.model.errors import ConfigError, OutcomeUnknown, Retry, SecretError, VenueRejected
-from slipstream.model.events import Ack, Closed, Disconnect, Event, Reconnect, Reject, Unknown
+from slipstream.model.commands import Command
+from slipstream.model.errors import ConfigError, NotConnected, Retry, SecretError, VenueRejected
+from slipstream.model.events import Disconnect, Event, Reconnect
 from slipstream.model.instrument import Instrument
 from slipstream.model.ports import Clock
 from slipstream.venues.hyperliquid import wire
-from slipstream.venues.hyperliquid.account import Account, Seen, check_owner, read_data
-from slipstream.venues.hyperliquid.actions import Request, events_of, requests, signed, statuses
+from slipstream.venues.hyperliquid.account import Account, check_owner, read_data
+from slipstream.venues.hyperliquid.entry import OrderEntry
+from slipstream.venues.hyperliquid.freshness import Freshness
 from slipstream.venues.hyperliquid.limits import Weights
 from slipstream.venues.hyperliquid.nonce import Nonces
 from slipstream.venues.hyperliquid.rest import Rest
@@ -33,7 +34,7 @@ from slipstream.venues.hyperliquid.stream import Stream
 
 MAINNET_HOST = "api.hyperliquid.xyz"
 FEED, USER_FEED = "hl", "hl.user"
-REJECTED = "Rejected"
+DAY_MS = 86_400_000
 _VECTOR_KEY = "0x" + "0123456789" * 6 + "0123"
 _VECTOR_R = 0xD65369825A9DF5D80099E513CCE430311D7D26DDF477F5B3A33D2806B100D78E
 
@@ -43,6 +44,8 @@ class BrokerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     ``account`` is the address traded for (the key's own where empty); ``vault`` a sub-account or vault of it.
     ``nonce_file`` belongs to the key. ``stale_ns``: a market stream silent for longer is given up and made anew.
+    ``since_ns``: fills and funding are read from here on (default: a day back); a pod passes its journal's last time.
+    ``ip_weight``: this process's share of the 1,200 request weight a minute that one IP address has.
     """
 
     url: str = "http://127.0.0.1:3001"
@@ -55,6 +58,8 @@ class BrokerOptions(msgspec.Struct, frozen=True, kw_only=True):
     sweep_every: float = 30.0
     reconcile_every: float = 60.0
     stale_ns: int = 15_000_000_000
+    since_ns: int | None = None
+    ip_weight: int = 1_200
     books: bool = True
     trades: bool = False
 
@@ -86,15 +91,15 @@ class HyperliquidBroker:
         self._source = source_of(options.url, options.allow_mainnet)
         self.address = (options.vault or options.account or signer.address).lower()
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
-        self._weights = Weights(time.monotonic)
+        self._weights = Weights(time.monotonic, options.ip_weight)
         self._instruments: dict[str, Instrument] = {}
         self._tasks: list[asyncio.Task[Any]] = []
         self._session: aiohttp.ClientSession | None = None
         self._nonces: Nonces | None = None
         self._stream: Stream | None = None
         self._account: Account | None = None
-        self._acked = Seen()
-        self._heard: dict[str, int] = {}
+        self._entry: OrderEntry | None = None
+        self._fresh = Freshness(options.coins, options.stale_ns, books=options.books)
         self._newest_ns = 0
         self._up = False
         self._swept_in_vain = False
@@ -116,8 +121,20 @@ class HyperliquidBroker:
         state = await self._rest.info("clearinghouseState", wire.Clearinghouse, user=self.address)
         await check_owner(self._rest, self.address, self._signer.address)
         self._nonces = self._nonces or Nonces(options.nonce_file, lambda: time.time_ns() // 1_000_000)
-        since = state.time - 86_400_000
+        since = state.time - DAY_MS if options.since_ns is None else options.since_ns // wire.MS
         self._account = Account(self._rest, self.address, self._events.put_nowait, since)
+        self._entry = OrderEntry(
+            self._rest,
+            self._signer,
+            self._nonces,
+            self._instruments,
+            address=self.address,
+            source=self._source,
+            vault=options.vault,
+            deliver=self._events.put_nowait,
+            fail=self._events.put_nowait,
+            now_ns=self._clock.now,
+        )
         self._stream = Stream(
             options.url,
             self._subscriptions(),
@@ -156,6 +173,8 @@ class HyperliquidBroker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._entry is not None:
+            await self._entry.close()
         if self._session is not None:
             await self._session.close()
         if self._nonces is not None:
@@ -165,11 +184,11 @@ class HyperliquidBroker:
     # the market and the account, as events
 
     async def _opened(self) -> None:
+        self._fresh.begin(self._clock.now())
         await self._reconcile()
         assert self._account is not None
         await self._account.budget(self._clock.now())
         now = self._clock.now()
-        self._heard = dict.fromkeys(self._heard, now)
         self._up = True
         self._events.put_nowait(Reconnect(FEED, now))
         self._events.put_nowait(Reconnect(USER_FEED, now))
@@ -198,9 +217,11 @@ class HyperliquidBroker:
         channel = frame.channel
         event: Event
         if channel == "bbo":
-            event = wire.to_bbo(read_data(frame, wire.BboData), recv)
+            event = bbo = wire.to_bbo(read_data(frame, wire.BboData), recv)
+            self._fresh.bbo(bbo)
         elif channel == "l2Book":
-            event = wire.to_book(read_data(frame, wire.BookData), recv)
+            event = book = wire.to_book(read_data(frame, wire.BookData), recv)
+            self._fresh.book(book)
         elif channel == "trades":
             for row in read_data(frame, list[wire.TradeData]):
                 self._events.put_nowait(wire.to_trade(row, recv))
@@ -217,21 +238,14 @@ class HyperliquidBroker:
                 self._account.streamed(data.fills)
             return
         elif channel == "orderUpdates":
+            assert self._entry is not None
             for update in read_data(frame, list[wire.OrderUpdate]):
-                self._updated(update)
+                self._entry.streamed(update)
             return
         else:
             return
-        self._heard[f"{channel} {event.coin}"] = max(event.event_ns, self._heard.get(f"{channel} {event.coin}", 0))
         self._newest_ns = max(self._newest_ns, event.event_ns)
         self._events.put_nowait(event)
-
-    def _updated(self, update: wire.OrderUpdate) -> None:
-        event = event_of(update)
-        if isinstance(event, Ack) and not self._acked.add((event.cloid, event.oid)):
-            return
-        if event is not None:
-            self._events.put_nowait(event)
 
     async def _watch(self) -> None:
         """Give a connection up when one of its market streams has fallen silent while others speak, or all have."""
@@ -240,19 +254,10 @@ class HyperliquidBroker:
             if not self._up or self._stream is None:
                 continue
             now = self._clock.now()
-            late = [
-                name for name, ns in self._heard.items() if now - ns > self._options.stale_ns and self._steady(name)
-            ]
-            if late:
-                self._heard = dict.fromkeys(self._heard, now)
-                self._stream.drop(f"stream {late[0]} is stale")
-
-    def _steady(self, name: str) -> bool:
-        """Whether a stream speaks even when nothing changes: books do; a best price only when it moves."""
-        channel, coin = name.split(" ", 1)
-        if channel == "l2Book" or f"l2Book {coin}" not in self._heard:
-            return True
-        return self._heard[f"l2Book {coin}"] - self._heard[name] > self._options.stale_ns
+            late = self._fresh.late(now)
+            if late is not None:
+                self._fresh.begin(now)
+                self._stream.drop(f"stream {late} is stale")
 
     async def _sweep(self) -> None:
         """Fills the stream owes us, funding, the account as a whole, the budget: again and again."""
@@ -279,77 +284,7 @@ class HyperliquidBroker:
     # commands
 
     async def send(self, commands: Sequence[Command]) -> None:
-        """Send a batch: cancels, modifies, placements and reads, each kind as one request. Answers come as events."""
-        by_kind: dict[type, list[Any]] = {Place: [], Modify: [], Cancel: [], Query: []}
-        for command in commands:
-            by_kind[type(command)].append(command)
-        batches = requests(by_kind[Place], by_kind[Modify], by_kind[Cancel], self._instruments)
-        work = [self._act(request) for request in batches]
-        work += [self._query(query) for query in by_kind[Query]]
-        await asyncio.gather(*work)
-
-    async def _act(self, request: Request) -> None:
-        if self._nonces is None:
-            raise ConfigError("the connector was not started")
-        try:
-            body = signed(request, self._signer, self._nonces.next(), self._source, self._options.vault)
-            response = await self._rest.exchange(body, len(request.commands))
-        except OSError as error:
-            self._refused(request, f"not sent: nonce file: {error.strerror}")
-        except (Retry, VenueRejected) as error:
-            self._refused(request, str(error))
-        except OutcomeUnknown as error:
-            self._unknown(request, str(error))
-        else:
-            now = self._clock.now()
-            for command, status in zip(request.commands, statuses(response, len(request.commands)), strict=True):
-                found = events_of(command, status, now)
-                if found is None:
-                    self._unknown(Request(request.action, [command]), f"an answer that cannot be read: {status}")
-                for event in found or ():
-                    if isinstance(event, Ack):
-                        self._acked.add((event.cloid, event.oid))
-                    self._events.put_nowait(event)
-
-    def _refused(self, request: Request, reason: str) -> None:
-        now = self._clock.now()
-        for command in request.commands:
-            for event in events_of(command, {"error": reason}, now) or ():
-                self._events.put_nowait(event)
-
-    def _unknown(self, request: Request, reason: str) -> None:
-        now = self._clock.now()
-        for command in request.commands:
-            if isinstance(command, Modify):
-                self._events.put_nowait(Unknown(command.new.cloid, reason, now))
-            self._events.put_nowait(Unknown(command.cloid, reason, now))
-
-    async def _query(self, query: Query) -> None:
-        """What became of an order. Only two reads, two seconds apart, may say that it never existed."""
-        for pause in (2.0, 0.0):
-            try:
-                answer = await self._rest.info("orderStatus", wire.OrderStatus, user=self.address, oid=query.cloid)
-            except (Retry, VenueRejected):
-                return  # the kernel asks again
-            if answer.order is not None:
-                event = event_of(answer.order)
-                if event is not None:
-                    self._events.put_nowait(event)
-                return
-            await asyncio.sleep(pause)
-        self._events.put_nowait(Reject(query.cloid, "the venue does not know this order", self._clock.now()))
-
-
-def event_of(update: wire.OrderUpdate) -> Event | None:
-    """What an order's status means; None for an order without a cloid (not ours) or a trigger's own states."""
-    order, ns = update.order, update.status_timestamp * wire.MS
-    if order.cloid is None:
-        return None
-    if update.status == "open":
-        return Ack(order.cloid, order.oid, ns)
-    if update.status == "triggered":
-        return None
-    if update.status.endswith(REJECTED) or update.status == "rejected":
-        return Reject(order.cloid, update.status, ns)
-    total = order.orig_sz if update.status == "filled" else order.orig_sz - order.sz
-    return Closed(order.cloid, order.oid, update.status, ns, total)
+        """Send Place, Modify, Cancel and Query commands. Answers come as events, later ones too."""
+        if self._entry is None:
+            raise NotConnected("the connector was not started")
+        await self._entry.send(commands)

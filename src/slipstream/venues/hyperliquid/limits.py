@@ -1,6 +1,6 @@
-"""Our own accounting of the venue's limits, so that it never has to refuse us.
+"""Our own accounting of the venue's IP weight, so that it never has to refuse us: 1,200 in any 60 s.
 
-IP: 1,200 weight in any 60 s. Address: requests used and allowed, as last read, plus what was sent since.
+The address budget is the kernel's to count (`slipstream.execution.budget`); the connector reads it as `Budget` events.
 Source: the venue's docs, "Rate limits and user limits".
 """
 

@@ -86,7 +86,7 @@ def read_answer(status: int, text: bytes) -> Any:
     """The ``response`` of an /exchange answer. Raises as `Rest.exchange` does."""
     if status == 429:
         raise RateLimited("the venue says 429", 10.0)
-    if status >= 500:
+    if status >= 500 or status == 408:
         raise OutcomeUnknown(f"the venue answers {status}")
     if status != 200:
         raise VenueRejected(f"the venue answers {status}: {text[:200].decode('utf-8', 'replace')}")

@@ -17,7 +17,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from slipstream.model.errors import Retry
+from slipstream.model.errors import Retry, VenueRejected
 from slipstream.venues.hyperliquid.wire import Frame
 
 PING_SECONDS = 20.0  # the venue closes a connection that was silent for 60 s
@@ -110,7 +110,7 @@ class Stream:
                     await asyncio.wait(tasks[:1] + tasks[3:], return_when=asyncio.FIRST_COMPLETED)
                     for task in tasks:
                         task.cancel()
-            except* (OSError, TimeoutError, WebSocketException, Stale, Retry) as errors:
+            except* (OSError, TimeoutError, WebSocketException, Stale, Retry, VenueRejected) as errors:
                 reason = f"{type(errors.exceptions[0]).__name__}: {errors.exceptions[0]}"
             finally:
                 self._broken.cancel()
