@@ -89,8 +89,8 @@ class BinanceSession:
         elif method == "LIST_SUBSCRIPTIONS":
             mine = [t.name for t in self._venue.hub.peers[self._outbox] if isinstance(t, Stream)]
             self._say({"result": sorted(mine), "id": number})
-        elif method == "SET_PROPERTY" and params == ["combined", params[-1]] and isinstance(params[-1], bool):
-            self._wrapped = params[-1]
+        elif method == "SET_PROPERTY" and params in (["combined", True], ["combined", False]):
+            self._wrapped = bool(params[1])
             self._say({"result": None, "id": number})
         elif method == "GET_PROPERTY":
             self._say({"result": self._wrapped, "id": number})

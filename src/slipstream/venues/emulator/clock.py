@@ -6,10 +6,15 @@ import time
 from collections.abc import Callable
 
 MS = 1_000_000
+MOST_SKEW_NS = 60_000_000_000
 
 
 class VenueClock:
-    """Maps wall time to venue time, both ns since the epoch. Can be paused, re-paced and skewed."""
+    """Maps wall time to venue time, both ns since the epoch. Can be paused, re-paced and skewed.
+
+    A skew shifts what the venue takes for its clients' time (nonces, expiry). Venue time itself, and with it every
+    event's time, shifts along by a minute at the most: more would mean days of market to be made up.
+    """
 
     def __init__(self, start_ns: int, speed: float = 1.0, wall: Callable[[], int] = time.time_ns) -> None:
         """Start at venue time ``start_ns`` now. Raises ValueError for a speed outside 1 to 3,600."""
@@ -28,7 +33,11 @@ class VenueClock:
     def now(self) -> int:
         """Venue time, ns."""
         elapsed = 0 if self._paused else self._wall() - self._origin_wall
-        return self._origin + int(elapsed * self.speed) + self.skew_ns
+        return self._origin + int(elapsed * self.speed) + self._shift
+
+    @property
+    def _shift(self) -> int:
+        return max(-MOST_SKEW_NS, min(MOST_SKEW_NS, self.skew_ns))
 
     @property
     def paused(self) -> bool:
@@ -36,7 +45,7 @@ class VenueClock:
         return self._paused
 
     def _rebase(self) -> None:
-        self._origin = self.now() - self.skew_ns
+        self._origin = self.now() - self._shift
         self._origin_wall = self._wall()
 
     def set_speed(self, speed: float) -> None:
@@ -49,7 +58,7 @@ class VenueClock:
     def slip(self, to_ns: int) -> None:
         """Fall back to a venue time that could be kept."""
         self._rebase()
-        self._origin = min(self._origin, to_ns - self.skew_ns)
+        self._origin = min(self._origin, to_ns - self._shift)
 
     def pause(self) -> None:
         """Stop time."""

@@ -79,6 +79,11 @@ class Faults:
         rule.until = FOREVER if rule.seconds is None else self._clock() + rule.seconds
         (self.http if rule.kind in HTTP_KINDS else self.streams).append(rule)
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether messages have to come through `deliver`: a rule is in force, or one has left some on the way."""
+        return bool(self.streams or self._held or self._due)
+
     def clear(self) -> None:
         """Back to a good day; held messages go out."""
         self.http.clear()
@@ -143,6 +148,7 @@ class Faults:
         loop = asyncio.get_running_loop()
         due = max(loop.time() + late, self._due.get(peer, 0.0))
         if due <= loop.time():
+            self._due.pop(peer, None)
             for frame in frames:
                 peer.push(frame)
             return

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from slipstream.venues.emulator import shapes
-from slipstream.venues.emulator.auth import Network, identify, read_envelope
+from slipstream.venues.emulator.auth import Envelope, Network, identify, read_envelope
 from slipstream.venues.emulator.clock import VenueClock
 from slipstream.venues.emulator.exchange import Exchange
 from slipstream.venues.emulator.exchange.refusal import RequestRefused
@@ -95,6 +95,7 @@ class Venue:
         envelope = read_envelope(body)
         try:
             sender = identify(envelope, self.exchange.knows, self.network)
+            self._check_skewed(envelope)
         except RequestRefused as refusal:
             return {"status": "err", "response": str(refusal)}
         answered: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
@@ -122,6 +123,19 @@ class Venue:
             return await answered
         finally:
             self._waiting.discard(answered)
+
+    def _check_skewed(self, envelope: Envelope) -> None:
+        """With a skewed clock only that clock counts; the exchange itself is content with either of two."""
+        if not self.clock.skew_ns:
+            return
+        now, settings = self.clock.wall_ms(), self.exchange.settings
+        low, high = now - settings.nonce_past_ms, now + settings.nonce_future_ms
+        if envelope.nonce < low:
+            raise RequestRefused(f"Invalid nonce: nonce too low {envelope.nonce} < {low}")
+        if envelope.nonce > high:
+            raise RequestRefused(f"Invalid nonce: nonce too high {envelope.nonce} > {high}")
+        if envelope.expiresAfter is not None and envelope.expiresAfter < now:
+            raise RequestRefused("Action already expired")
 
     async def befall(self, path: str) -> str | None:
         """Wait out any latency of a path; the fault that then befalls a request, if any."""
