@@ -103,7 +103,7 @@ class Leader:
         drawn = int(self._rng.poisson(rate))
         if drawn > 0:
             usd = self._spec.volume / self.volume_ratio * seconds / 60.0 / rate
-            count = min(MOST_TRADES, drawn)
+            count = min(MOST_TRADES if seconds <= 2.0 else 1, drawn)
             self._trade(log_prices, count, usd * drawn / count, up, t0_ns, t1_ns)
 
     def _trade(self, log_prices: Sequence[float], count: int, usd: float, up: bool, t0_ns: int, t1_ns: int) -> None:

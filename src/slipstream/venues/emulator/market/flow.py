@@ -25,6 +25,7 @@ units_of_tick = njit(cache=True)(grid.units_of_tick)
 LADDER = 24  # levels kept on each side
 TAG = 1_000_000_000_000_000  # background order ids start here
 MAX_ORDERS = 40  # market orders in one step
+MAX_FLICKERS = 4  # small orders coming or going in one step
 KEPT = 3000  # background orders at most; one more replaces another at random
 
 FLOW_DTYPE = np.dtype(
@@ -230,7 +231,7 @@ def advance(books: Any, flows: Any, leader: Any, basis: Any, t0: int, step_ns: i
         _fill_ladder(book, s, bid, ask, px, start)
         s.excite *= calm
         takes = min(MAX_ORDERS, poisson(s, s.order_rate * (1.0 + s.excite) * dt))
-        flickers = min(MAX_ORDERS, poisson(s, s.touch_rate * dt))
+        flickers = min(MAX_FLICKERS, poisson(s, s.touch_rate * dt))
         for i in range(takes + flickers):
             ns = start + int((i + uniform(s)) / (takes + flickers) * step_ns)
             if uniform(s) * (takes + flickers) < takes:

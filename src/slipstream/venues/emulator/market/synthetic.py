@@ -1,8 +1,8 @@
 """The synthetic market: every coin's book, its background flow, the leader, history and statistics. Seeded.
 
 The same seed and the same sequence of `advance` calls give the same tape. Blocks may be of any length: up to two
-seconds go in steps of 50 ms, longer ones in six or more, none longer than 4 s. Every market order still comes; only the
-ladder moves, and the touch flickers, less often. So a venue at 3,600 times the wall's speed fits one core.
+seconds go in steps of 50 ms, longer ones in two or more, none longer than 4 s. Every market order still comes; the
+ladder moves, and the touch flickers, less often, and the leader tells of fewer, larger trades.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from slipstream.venues.emulator.market.universe import CoinSpec, choose, instrum
 
 STEP_NS = 50_000_000
 FINE_NS = 2_000_000_000  # spans up to here go in steps of STEP_NS
-COARSE_STEPS, COARSE_NS = 6, 4_000_000_000  # longer ones in at least so many, of at most so long
+COARSE_STEPS, COARSE_NS = 2, 4_000_000_000  # longer ones in at least so many, of at most so long
 LAG_SECONDS = 0.5
 ORDERS = 1 << 14
 WINDOW = 120_000  # ticks below the start price that the book covers
