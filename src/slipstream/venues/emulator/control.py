@@ -112,7 +112,7 @@ class Control:
     def step(self, body: dict[str, Any]) -> Answer:
         """{blocks?, ms?}: make blocks by hand, each ``ms`` of venue time long; the clock moves along."""
         blocks, ms = Query(body).integer("blocks", 1), Query(body).integer("ms", BLOCK_NS // MS)
-        if not (1 <= blocks <= 10_000 and 1 <= ms and blocks * ms <= 3_600_000):
+        if not (1 <= blocks <= 10_000 and ms >= 1 and blocks * ms <= 3_600_000):
             raise ValueError("blocks must be from 1 to 10000 and blocks x ms at most an hour (3600000)")
         self._venue.clock.forward(blocks * ms * MS)
         self._venue.step(blocks, ms * MS)
