@@ -9,8 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from slipstream.model.errors import ConfigError
 from slipstream.model.events import AccountState, Budget, Event
 from slipstream.venues.hyperliquid import wire
@@ -156,8 +154,3 @@ async def check_owner(rest: Rest, account: str, signer: str) -> None:
             f"account {account} is in mode {mode} (spot USDC {cash}): its perp summary shows zero equity, so sizes and "
             "limits would be wrong; switch it to the default mode, or use a sub-account"
         )
-
-
-def read_data(frame: wire.Frame, kind: Any) -> Any:
-    """The data of a frame as a type. Raises msgspec.ValidationError."""
-    return msgspec.json.decode(frame.data, type=kind)

@@ -23,7 +23,7 @@ from slipstream.model.events import Disconnect, Event, Reconnect
 from slipstream.model.instrument import Instrument
 from slipstream.model.ports import Clock
 from slipstream.venues.hyperliquid import wire
-from slipstream.venues.hyperliquid.account import Account, check_owner, read_data
+from slipstream.venues.hyperliquid.account import Account, check_owner
 from slipstream.venues.hyperliquid.entry import OrderEntry
 from slipstream.venues.hyperliquid.freshness import Freshness
 from slipstream.venues.hyperliquid.limits import Weights
@@ -217,21 +217,21 @@ class HyperliquidBroker:
         channel = frame.channel
         event: Event
         if channel == "bbo":
-            event = bbo = wire.to_bbo(read_data(frame, wire.BboData), recv)
+            event = bbo = wire.to_bbo(wire.read_data(frame, wire.BboData), recv)
             self._fresh.bbo(bbo)
         elif channel == "l2Book":
-            event = book = wire.to_book(read_data(frame, wire.BookData), recv)
+            event = book = wire.to_book(wire.read_data(frame, wire.BookData), recv)
             self._fresh.book(book)
         elif channel == "trades":
-            for row in read_data(frame, list[wire.TradeData]):
+            for row in wire.read_data(frame, list[wire.TradeData]):
                 self._events.put_nowait(wire.to_trade(row, recv))
             return
         elif channel == "activeAssetCtx":
-            event = wire.to_context(read_data(frame, wire.ContextData), self._newest_ns or recv, recv)
+            event = wire.to_context(wire.read_data(frame, wire.ContextData), self._newest_ns or recv, recv)
             self._events.put_nowait(event)
             return
         elif channel == "userFills":
-            data = read_data(frame, wire.FillsData)
+            data = wire.read_data(frame, wire.FillsData)
             assert self._account is not None
             # the snapshot is history: the sweep that follows every connection brings what is new of it
             if not data.is_snapshot:
@@ -239,7 +239,7 @@ class HyperliquidBroker:
             return
         elif channel == "orderUpdates":
             assert self._entry is not None
-            for update in read_data(frame, list[wire.OrderUpdate]):
+            for update in wire.read_data(frame, list[wire.OrderUpdate]):
                 self._entry.streamed(update)
             return
         else:

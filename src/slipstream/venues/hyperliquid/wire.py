@@ -6,6 +6,7 @@ Only the fields that are used are named; the venue may add others at any time.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -19,11 +20,10 @@ MS = 1_000_000  # ns
 
 
 class Level(msgspec.Struct):
-    """One price level."""
+    """One price level; its strings are read as float64 (see `read_data`)."""
 
-    px: str
-    sz: str
-    n: int = 0
+    px: float
+    sz: float
 
 
 class BookData(msgspec.Struct):
@@ -247,6 +247,17 @@ class Frame(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    # not strict: decimal strings become floats without a detour
+    return msgspec.json.Decoder(kind, strict=False)
+
+
+def read_data(frame: Frame, kind: Any) -> Any:
+    """The data of a frame as a type. Raises msgspec.ValidationError."""
+    return _decoder(kind).decode(frame.data)
+
+
 def side_of(text: str) -> Side:
     """The side behind "B" or "A"."""
     return Side.BUY if text == "B" else Side.SELL
@@ -280,10 +291,10 @@ def to_bbo(data: BboData, recv_ns: int) -> Bbo:
     return Bbo(
         VENUE,
         data.coin,
-        float(bid.px) if bid else 0.0,
-        float(bid.sz) if bid else 0.0,
-        float(ask.px) if ask else 0.0,
-        float(ask.sz) if ask else 0.0,
+        bid.px if bid else 0.0,
+        bid.sz if bid else 0.0,
+        ask.px if ask else 0.0,
+        ask.sz if ask else 0.0,
         data.time * MS,
         recv_ns,
     )
@@ -291,8 +302,15 @@ def to_bbo(data: BboData, recv_ns: int) -> Bbo:
 
 def to_book(data: BookData, recv_ns: int) -> L2Book:
     """As an event."""
-    bids, asks = (tuple((float(level.px), float(level.sz)) for level in side) for side in data.levels)
-    return L2Book(VENUE, data.coin, bids, asks, data.time * MS, recv_ns)
+    bids, asks = data.levels
+    return L2Book(
+        VENUE,
+        data.coin,
+        tuple([(x.px, x.sz) for x in bids]),
+        tuple([(x.px, x.sz) for x in asks]),
+        data.time * MS,
+        recv_ns,
+    )
 
 
 def to_trade(data: TradeData, recv_ns: int) -> Trade:
