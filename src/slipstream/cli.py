@@ -120,6 +120,32 @@ def venue(
 
 
 @app.command()
+def doctor(
+    config: Annotated[Path, typer.Option(help="Brawler's configuration.")] = Path("configs/brawler.yml"),
+    hl_url: Annotated[str | None, typer.Option(help="Hyperliquid, or a local venue.")] = None,
+    cex_url: Annotated[str | None, typer.Option(help="The anchor's WebSocket base.")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="Journal, nonces, estimates.")] = None,
+    keystore: Annotated[Path | None, typer.Option(help="Keystore (version 3) with the private key.")] = None,
+    password_file: Annotated[Path | None, typer.Option(help="File with the keystore's password.")] = None,
+    mainnet: Annotated[bool, typer.Option("--mainnet", help="Allow the real venue.")] = False,
+) -> None:
+    """Check configuration, key, clock, feeds and disk; places no order. 1 if something fails."""
+    from slipstream.doctor import run
+    from slipstream.pods import BrawlerOptions
+
+    options = BrawlerOptions(
+        config=config,
+        hl_url=hl_url,
+        cex_url=cex_url,
+        state_dir=state_dir,
+        keystore=keystore,
+        password_file=password_file,
+        mainnet=mainnet,
+    )
+    raise typer.Exit(run(options))
+
+
+@app.command()
 def replay(
     journal: Annotated[Path, typer.Argument(help="A pod's journal file.")],
 ) -> None:
