@@ -194,7 +194,8 @@ class BrawlerConfig(Overrides):
     def scaled(self, speed: float) -> BrawlerConfig:
         """The same patience on the wall when the venue's clock runs ``speed`` times as fast.
 
-        Only what waits for machines is scaled (feed lags, the check interval); what measures the market is not.
+        Only what waits for machines is scaled (feed lags, the check interval, the action rate); what measures the
+        market is not.
         """
         switches = self.kill_switch
         scaled = switches.model_copy(
@@ -204,7 +205,8 @@ class BrawlerConfig(Overrides):
                 "check_interval_ms": int(switches.check_interval_ms * speed),
             }
         )
-        return self.model_copy(update={"kill_switch": scaled})
+        rate = self.actions_per_second / speed
+        return self.model_copy(update={"kill_switch": scaled, "actions_per_second": rate})
 
     def public(self) -> dict[str, Any]:
         """Everything but credentials as plain values, for the journal; `from_public` reads it back."""

@@ -6,7 +6,7 @@ from slipstream.strategies.brawler.config import SECOND
 
 UNTOLD = 10_000  # requests that an address begins with; assumed until the venue tells
 TRICKLE = 0.1  # requests a second that the venue grants even an exhausted address
-DOUBLING = 20.0  # so many requests ahead of the pace double the price
+DOUBLING = 8.0  # so many requests ahead of the pace double the price
 _LIMIT = 40.0
 
 
@@ -14,9 +14,11 @@ class Pace:
     """A leaky account of requests. The pace spreads what is left over ``horizon_s``; requests ahead of it are a debt
     that the pace pays off. The price of a request doubles for every `DOUBLING` of debt."""
 
-    def __init__(self, horizon_s: float) -> None:
+    def __init__(self, horizon_s: float, most: float) -> None:
+        """``most`` bounds the pace, requests a second, however much is left."""
         self._horizon = horizon_s
-        self._rate = UNTOLD / horizon_s
+        self._most = most
+        self._rate = 0.0
         self._ns = 0
         self.debt = 0.0
 
@@ -25,7 +27,7 @@ class Pace:
         if self._ns:
             self.debt = max(0.0, self.debt - self._rate * (now_ns - self._ns) / SECOND)
         self._ns = now_ns
-        self._rate = max(TRICKLE, (UNTOLD if left is None else left) / self._horizon)
+        self._rate = min(self._most, max(TRICKLE, (UNTOLD if left is None else left) / self._horizon))
 
     def spend(self, requests: int) -> None:
         """So many requests are asked for."""

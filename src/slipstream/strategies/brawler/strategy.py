@@ -52,7 +52,8 @@ class Brawler:
         self.makers = {
             terms.symbol: Maker(terms, config, patience, held.get(terms.symbol, Decimal(0))) for terms in config.terms
         }
-        self._pace = Pace(config.budget_horizon_h * 3600.0)
+        # half of what the gate lets through: the other half is for fills, cancels and bursts
+        self._pace = Pace(config.budget_horizon_h * 3600.0, config.actions_per_second / 2.0)
         for maker in self.makers.values():
             maker.warm_up()
         self._down: dict[str, str] = {}
