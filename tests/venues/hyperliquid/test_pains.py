@@ -1,8 +1,8 @@
 """Twenty-five ways in which connectors to this venue have failed, each tried on ours (table: docs/connectors.md).
 
 What is decided elsewhere is tested there: 10 (refused post-only orders re-priced, capped) and 11 (worst case of a
-modify) in tests/execution; 23 cannot occur: the house sends no stop orders, the gate's caps bound a loss instead; 24 cannot occur:
-nothing relies on scheduleCancel, a stopping pod cancels by cloid itself.
+modify) in tests/execution. 23 cannot occur: the house sends no stop orders, the gate's caps bound a loss instead.
+24 cannot occur: nothing relies on scheduleCancel, a stopping pod cancels by cloid itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Binance USD-M best prices as a reference feed: `bookTicker` by WebSocket, reconnecting, with a staleness watch."""
+"""Binance USD-M as a reference feed: best prices or trades by WebSocket, reconnecting, with a staleness watch.
+
+The exchange routes best prices and trades apart (``/public`` and ``/market``): each has a feed of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ import random
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from slipstream.model.errors import ConfigError
-from slipstream.model.events import Bbo, Disconnect, Event, Reconnect
+from slipstream.model.events import Bbo, Disconnect, Event, Reconnect, Trade
+from slipstream.model.instrument import Side
 from slipstream.model.ports import Clock
 
 VENUE = "binance"
@@ -22,6 +26,7 @@ MS = 1_000_000
 LIFE_SECONDS = 23 * 3_600.0  # the exchange ends every connection after 24 hours
 STREAMS = 200  # on one connection at most
 PUBLIC_URL = "wss://fstream.binance.com/public"
+MARKET_URL = "wss://fstream.binance.com/market"
 
 
 class BookTicker(msgspec.Struct):
@@ -35,20 +40,39 @@ class BookTicker(msgspec.Struct):
     T: int
 
 
-class Envelope(msgspec.Struct):
-    """A message of a combined stream."""
+class AggTrade(msgspec.Struct):
+    """An `aggTrade` message; ``m``: the buyer rested, so a seller took."""
+
+    s: str
+    a: int
+    p: str
+    q: str
+    T: int
+    m: bool
+
+
+class TickerEnvelope(msgspec.Struct):
+    """A best price of a combined stream."""
 
     data: BookTicker | None = None
+
+
+class TradeEnvelope(msgspec.Struct):
+    """A trade of a combined stream."""
+
+    data: AggTrade | None = None
 
 
 class FeedOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``symbols`` maps Binance's names to our coins. ``url`` is the WebSocket base, ``http`` ones are turned into it.
 
-    ``stale_ns`` (venue time): a connection on which every symbol has been silent for longer is given up.
+    ``kind`` is what to hear: trades belong to `MARKET_URL`. ``stale_ns`` (venue time): a connection on which every
+    symbol has been silent for longer is given up.
     """
 
     symbols: Mapping[str, str]
     url: str = PUBLIC_URL
+    kind: Literal["bookTicker", "aggTrade"] = "bookTicker"
     stale_ns: int = 10_000_000_000
     max_pause: float = 30.0
 
@@ -59,7 +83,7 @@ def symbol_of(coin: str) -> str:
 
 
 class BinanceFeed:
-    """A `Feed` of `Bbo` events of venue "binance". Prices of 1000-unit symbols are those of our k-coins as they are."""
+    """A `Feed` of `Bbo` (or `Trade`) events of venue "binance". A 1000-unit symbol has the prices of our k-coin."""
 
     def __init__(self, options: FeedOptions, clock: Clock) -> None:
         """Raises ConfigError if there is nothing to watch, or too much for one connection."""
@@ -68,13 +92,16 @@ class BinanceFeed:
         base = options.url.rstrip("/")
         if base.startswith("http"):
             base = "ws" + base.removeprefix("http")
-        names = "/".join(f"{name.lower()}@bookTicker" for name in options.symbols)
+        names = "/".join(f"{name.lower()}@{options.kind}" for name in options.symbols)
         self._url = f"{base}/stream?streams={names}"
         self._options = options
         self._clock = clock
         self._closing = False
         self._heard_ns = 0
-        self._decode = msgspec.json.Decoder(Envelope).decode
+        trades = options.kind == "aggTrade"
+        self._name = f"{VENUE}.trades" if trades else VENUE
+        envelope: Any = TradeEnvelope if trades else TickerEnvelope
+        self._decode = msgspec.json.Decoder(envelope).decode
 
     async def events(self) -> AsyncIterator[Event]:
         """Best prices as they come; Disconnect and Reconnect around every gap. Ends after `close`."""
@@ -86,7 +113,7 @@ class BinanceFeed:
                 async with connect(
                     self._url, compression=None, ping_interval=60.0, ping_timeout=20.0, open_timeout=10.0
                 ) as socket:
-                    yield Reconnect(VENUE, self._clock.now())
+                    yield Reconnect(self._name, self._clock.now())
                     self._heard_ns = self._clock.now()
                     async for event in self._read(socket, began):
                         yield event
@@ -95,7 +122,7 @@ class BinanceFeed:
                 reason = f"{type(error).__name__}: {error}"
             if not self._is_open():
                 return
-            yield Disconnect(VENUE, reason, self._clock.now())
+            yield Disconnect(self._name, reason, self._clock.now())
             if time.monotonic() - began > 60.0:
                 pause = 0.25
             await asyncio.sleep(pause * (0.5 + random.random()))
@@ -122,24 +149,22 @@ class BinanceFeed:
             if text is None:
                 continue
             try:
-                ticker = self._decode(text).data
+                row = self._decode(text).data
             except msgspec.DecodeError:
                 continue  # answers to subscriptions and the like
-            if ticker is None or ticker.s not in self._options.symbols:
+            if row is None or row.s not in self._options.symbols:
                 continue
-            recv_ns = self._clock.now()
-            self._heard_ns = recv_ns
-            yield Bbo(
-                VENUE,
-                self._options.symbols[ticker.s],
-                float(ticker.b),
-                float(ticker.B),
-                float(ticker.a),
-                float(ticker.A),
-                ticker.T * MS,
-                recv_ns,
-            )
+            self._heard_ns = self._clock.now()
+            yield to_event(row, self._options.symbols[row.s], self._heard_ns)
 
     async def close(self) -> None:
         """Leave after the message under way."""
         self._closing = True
+
+
+def to_event(row: BookTicker | AggTrade, coin: str, recv_ns: int) -> Bbo | Trade:
+    """A message as an event under our coin's name."""
+    if isinstance(row, AggTrade):
+        side = Side.SELL if row.m else Side.BUY
+        return Trade(VENUE, coin, float(row.p), float(row.q), side, row.a, row.T * MS, recv_ns)
+    return Bbo(VENUE, coin, float(row.b), float(row.B), float(row.a), float(row.A), row.T * MS, recv_ns)
