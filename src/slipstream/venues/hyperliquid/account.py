@@ -12,6 +12,7 @@ from typing import Any
 from slipstream.model.errors import ConfigError
 from slipstream.model.events import AccountState, Budget, Event
 from slipstream.venues.hyperliquid import wire
+from slipstream.venues.hyperliquid.owing import Owing
 from slipstream.venues.hyperliquid.rest import Rest
 
 MS = 1_000_000
@@ -50,6 +51,7 @@ class Account:
         self._deliver = deliver
         self._fills = Seen()
         self._fundings = Seen()
+        self.owing = Owing()
         self._fills_ms = since_ms
         self._funding_ms = since_ms
 
@@ -61,6 +63,7 @@ class Account:
     def _give(self, fill: wire.WireFill) -> bool:
         if not self._fills.add((fill.tid, fill.oid)):
             return False
+        self.owing.delivered(fill.oid, fill.sz)
         self._deliver(wire.to_fill(fill))
         return True
 
@@ -79,6 +82,7 @@ class Account:
             if len(rows) < PAGE or newest == start:
                 break
             start = newest
+        self.owing.forgive()
         return brought
 
     async def sweep_fundings(self) -> None:

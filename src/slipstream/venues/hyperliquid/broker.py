@@ -35,6 +35,7 @@ from slipstream.venues.hyperliquid.stream import Stream
 MAINNET_HOST = "api.hyperliquid.xyz"
 FEED, USER_FEED = "hl", "hl.user"
 DAY_MS = 86_400_000
+FILL_GRACE = 0.5  # seconds between an update that speaks of a fill and the fill
 _VECTOR_KEY = "0x" + "0123456789" * 6 + "0123"
 _VECTOR_R = 0xD65369825A9DF5D80099E513CCE430311D7D26DDF477F5B3A33D2806B100D78E
 
@@ -143,7 +144,7 @@ class HyperliquidBroker:
             on_close=self._closed,
             now=time.monotonic,
         )
-        for work in (self._stream.run(), self._sweep(), self._watch()):
+        for work in (self._stream.run(), self._sweep(), self._chase(), self._watch()):
             task = asyncio.create_task(work)
             task.add_done_callback(self._ended)
             self._tasks.append(task)
@@ -241,11 +242,33 @@ class HyperliquidBroker:
             assert self._entry is not None
             for update in wire.read_data(frame, list[wire.OrderUpdate]):
                 self._entry.streamed(update)
+                self._claimed(update)
             return
         else:
             return
         self._newest_ns = max(self._newest_ns, event.event_ns)
         self._events.put_nowait(event)
+
+    def _claimed(self, update: wire.OrderUpdate) -> None:
+        """Remember how much of an order the venue calls filled: those fills must come."""
+        assert self._account is not None
+        order = update.order
+        total = order.orig_sz if update.status == "filled" else order.orig_sz - order.sz
+        if total > 0 and not update.status.endswith("Rejected"):
+            self._account.owing.claimed(order.oid, total, time.monotonic())
+
+    async def _chase(self) -> None:
+        """Fetch fills that updates spoke of and the stream has not brought; a stream that owes is frozen."""
+        while True:
+            await asyncio.sleep(FILL_GRACE / 2)
+            if not self._up or self._account is None or self._stream is None:
+                continue
+            if self._account.owing.is_late(time.monotonic(), FILL_GRACE):
+                try:
+                    if await self._account.sweep_fills():
+                        self._stream.drop("fills that order updates spoke of came by sweep alone: userFills is frozen")
+                except (Retry, VenueRejected):
+                    continue
 
     async def _watch(self) -> None:
         """Give a connection up when one of its market streams has fallen silent while others speak, or all have."""
