@@ -12,8 +12,10 @@ import aiohttp
 import pytest
 
 from slipstream.model.errors import ConfigError, NotConnected, VenueRejected
-from slipstream.model.events import Bbo, Disconnect, Event, Reconnect, Trade
+from slipstream.model.events import Bbo, Disconnect, Event, L2Book, Reconnect, Trade
 from slipstream.model.instrument import Side
+from slipstream.model.ports import Feed
+from slipstream.venues.binance.depth import BinanceDepth, DepthOptions
 from slipstream.venues.binance.feed import AggTrade, BinanceFeed, BookTicker, FeedOptions, symbol_of, to_event
 from slipstream.venues.binance.rest import BinanceRest
 from slipstream.venues.emulator.serve import RunningVenue, ServeOptions, running_venue
@@ -34,8 +36,9 @@ async def venue() -> AsyncIterator[RunningVenue]:
 
 
 @asynccontextmanager
-async def listening(options: FeedOptions) -> AsyncIterator[list[Event]]:
-    feed, events = BinanceFeed(options, Wall()), []
+async def listening(options: FeedOptions | DepthOptions) -> AsyncIterator[list[Event]]:
+    feed: Feed = BinanceDepth(options, Wall()) if isinstance(options, DepthOptions) else BinanceFeed(options, Wall())
+    events: list[Event] = []
 
     async def listen() -> None:
         async for event in feed.events():
@@ -92,6 +95,16 @@ async def test_trades_have_a_feed_of_their_own(venue: RunningVenue) -> None:
         trade = await until(lambda: next((e for e in events if isinstance(e, Trade)), None))
         assert trade.venue == "binance" and trade.px > 0 and trade.sz > 0
         assert events[0] == Reconnect("binance.trades", events[0].ns)
+
+
+async def test_books_are_joined_to_a_snapshot_and_followed(venue: RunningVenue) -> None:
+    options = DepthOptions(symbols=SYMBOLS, url=f"{venue.url}/public", rest_url=venue.url, levels=5)
+    async with listening(options) as events:
+        await until(lambda: sum(isinstance(e, L2Book) and e.coin == "BTC" for e in events) >= 5)
+        book = [e for e in events if isinstance(e, L2Book)][-1]
+        assert book.venue == "binance" and 0 < book.bids[0][0] < book.asks[0][0]
+        assert list(book.bids) == sorted(book.bids, reverse=True) and len(book.asks) == 5
+        assert not any(isinstance(e, Disconnect) for e in events)
 
 
 def test_messages_as_events() -> None:

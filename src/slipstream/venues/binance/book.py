@@ -47,6 +47,11 @@ class LocalBook:
         """Whether the snapshot is in and an update has joined it."""
         return self._joined
 
+    @property
+    def needs_snapshot(self) -> bool:
+        """Whether a snapshot is due."""
+        return self._last is None
+
     def snapshot(self, snapshot: Snapshot) -> None:
         """Start from a snapshot, then apply what waited. Raises FeedStale if a newer snapshot is needed."""
         self._bids = {float(px): float(sz) for px, sz in snapshot.bids}
