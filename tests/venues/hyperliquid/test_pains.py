@@ -40,6 +40,7 @@ from slipstream.venues.hyperliquid import wire
 from slipstream.venues.hyperliquid.account import check_owner
 from slipstream.venues.hyperliquid.actions import requests, signed, statuses
 from slipstream.venues.hyperliquid.broker import BrokerOptions, check_signer, source_of
+from slipstream.venues.hyperliquid.chain import in_order
 from slipstream.venues.hyperliquid.freshness import Freshness
 from slipstream.venues.hyperliquid.stream import CONNECTS, PING_SECONDS, PONG_SECONDS, Stream
 
@@ -208,7 +209,7 @@ def test_14_fills_of_one_millisecond_are_chained(sizes: list[int], rng: Any) -> 
         at += size
     shuffled = list(fills)
     rng.shuffle(shuffled)
-    assert [f.tid for f in wire.in_order(shuffled)] == list(range(len(sizes)))
+    assert [f.tid for f in in_order(shuffled)] == list(range(len(sizes)))
 
 
 async def test_15_a_429_is_taken_for_what_it_is(desk: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from slipstream.model.errors import ConfigError
 from slipstream.model.events import AccountState, Budget, Event
 from slipstream.venues.hyperliquid import wire
+from slipstream.venues.hyperliquid.chain import in_order
 from slipstream.venues.hyperliquid.owing import Owing
 from slipstream.venues.hyperliquid.rest import Rest
 
@@ -57,7 +58,7 @@ class Account:
 
     def streamed(self, fills: list[wire.WireFill]) -> None:
         """Deliver fills of the stream that are new."""
-        for fill in wire.in_order(fills):
+        for fill in in_order(fills):
             self._give(fill)
 
     def _give(self, fill: wire.WireFill) -> bool:
@@ -74,7 +75,7 @@ class Account:
         while True:
             body = {"user": self.address, "startTime": start, "aggregateByTime": False}
             rows = await self._rest.info("userFillsByTime", list[wire.WireFill], **body)
-            for fill in wire.in_order(rows):
+            for fill in in_order(rows):
                 brought += self._give(fill)
             if rows:
                 newest = max(row.time for row in rows)
