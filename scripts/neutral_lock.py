@@ -52,6 +52,7 @@ def install() -> int:
     """Register the clean filter that .gitattributes names, in this clone only."""
     command = "python3 scripts/neutral_lock.py"
     subprocess.run(["git", "config", "filter.neutral-lock.clean", command], cwd=ROOT, check=True)
+    subprocess.run(["git", "config", "filter.neutral-lock.smudge", "cat"], cwd=ROOT, check=True)
     subprocess.run(["git", "config", "filter.neutral-lock.required", "true"], cwd=ROOT, check=True)
     return 0
 
