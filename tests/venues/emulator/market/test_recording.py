@@ -9,6 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from slipstream.model.errors import ConfigError
+from slipstream.venues.emulator.market.house import BEST, STATE, TRADE
+from slipstream.venues.emulator.market.recording import coins_of, fingerprint, read_tape
+from slipstream.venues.emulator.market.replay import read_folder
+from slipstream.venues.emulator.market.universe import COINS, instrument
 from tests.venues.emulator.market.tapes import (
     ASKS,
     BIDS,
@@ -22,12 +28,6 @@ from tests.venues.emulator.market.tapes import (
     write,
     write_sol,
 )
-
-from slipstream.model.errors import ConfigError
-from slipstream.venues.emulator.market.house import BEST, STATE, TRADE
-from slipstream.venues.emulator.market.recording import coins_of, fingerprint, read_tape
-from slipstream.venues.emulator.market.replay import read_folder
-from slipstream.venues.emulator.market.universe import COINS, instrument
 
 SOL = instrument(next(spec for spec in COINS if spec.coin == "SOL"), 0)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.venues.emulator.market.tapes import ASKS, BIDS, book_row, price_row, trade_row, write_sol
 
 from slipstream.lob.book import ALO, BUY, GTC, IOC, SELL, Book
 from slipstream.model.errors import ConfigError
@@ -15,6 +14,7 @@ from slipstream.venues.emulator.exchange import Exchange, ExchangeSettings
 from slipstream.venues.emulator.market import house
 from slipstream.venues.emulator.market.anchor import LEAD_NS
 from slipstream.venues.emulator.market.replay import PAUSE_NS, ReplayMarket
+from tests.venues.emulator.market.tapes import ASKS, BIDS, book_row, price_row, trade_row, write_sol
 
 MS = 1_000_000
 START = 1_790_000_000_000 * MS

@@ -24,6 +24,7 @@ units_of_tick = njit(cache=True)(grid.units_of_tick)
 
 LADDER = 24  # levels kept on each side
 TAG = 1_000_000_000_000_000  # background order ids start here
+COARSE = 0.25  # seconds; after longer steps makers refill what was taken in them
 MAX_ORDERS = 40  # market orders in one step
 MAX_FLICKERS = 4  # small orders coming or going in one step
 KEPT = 3000  # background orders at most; one more replaces another at random
@@ -48,6 +49,7 @@ FLOW_DTYPE = np.dtype(
         ("parts", np.float64),  # orders that fill a thin level, at most
         ("spread_ticks", np.float64),
         ("touch_rate", np.float64),  # small orders coming and going at the touch, a second
+        ("touch_usd", np.float64),  # median of those
         ("lag", np.float64),  # seconds
     ]
 )
@@ -160,9 +162,9 @@ def _pull_stale(book: Any, s: Any, bid: int, ask: int, ns: int) -> None:
 def _fill_ladder(book: Any, s: Any, bid: int, ask: int, px: float, ns: int) -> None:
     """Bring thin levels back to size, several orders each."""
     full = s.level_usd / px / s.lot
-    sigma = 1.0 + 0.16 * s.parts
+    sigma = 1.0 + 0.2 * s.parts
     for j in range(LADDER):
-        shape = 0.35 + 0.65 * min(1.0, j / 4.0)
+        shape = 0.55 + 0.45 * min(1.0, j / 4.0)
         for side in (BUY, SELL):
             tick = bid - j if side > 0 else ask + j
             if tick < 1:
@@ -184,7 +186,7 @@ def _flicker(book: Any, s: Any, bid: int, ask: int, px: float, ns: int) -> None:
         s.handles[i] = s.handles[s.kept]
         return
     side = BUY if uniform(s) < 0.5 else SELL
-    usd = s.level_usd * 0.02 * math.exp(1.2 * normal(s))
+    usd = s.touch_usd * math.exp(1.2 * normal(s))
     _rest(book, s, side, bid if side > 0 else ask, _lots(s, usd, px), ns)
 
 
@@ -206,7 +208,7 @@ def advance(books: Any, flows: Any, leader: Any, basis: Any, t0: int, step_ns: i
     """Let one coin's background act over ``len(leader)`` steps of ``step_ns``.
 
     ``leader`` is the log price of the leading exchange and ``basis`` the local log premium over it at each step's end.
-    Stops early, losing only flow, where the book's fill ring is nearly full.
+    Market orders stay away while the book's fill ring is nearly full: the caller drains it after every call.
     """
     book = books[0]
     s = flows[0]
@@ -214,8 +216,6 @@ def advance(books: Any, flows: Any, leader: Any, basis: Any, t0: int, step_ns: i
     follow = 1.0 - math.exp(-dt / s.lag)
     calm = math.exp(-dt / 1.5)
     for k in range(len(leader)):
-        if book.fill_count * 4 > book.n_ring * 3:
-            break
         start = t0 + k * step_ns
         pull = leader[k] + basis[k] - s.y
         s.y += pull * follow
@@ -231,6 +231,8 @@ def advance(books: Any, flows: Any, leader: Any, basis: Any, t0: int, step_ns: i
         _fill_ladder(book, s, bid, ask, px, start)
         s.excite *= calm
         takes = min(MAX_ORDERS, poisson(s, s.order_rate * (1.0 + s.excite) * dt))
+        if book.fill_count * 4 > book.n_ring * 3:
+            takes = 0
         flickers = min(MAX_FLICKERS, poisson(s, s.touch_rate * dt))
         for i in range(takes + flickers):
             ns = start + int((i + uniform(s)) / (takes + flickers) * step_ns)
@@ -238,3 +240,5 @@ def advance(books: Any, flows: Any, leader: Any, basis: Any, t0: int, step_ns: i
                 _take(book, s, bid, ask, px, pull, ns)
             else:
                 _flicker(book, s, bid, ask, px, ns)
+        if dt > COARSE:
+            _fill_ladder(book, s, bid, ask, px, start + step_ns)

@@ -161,16 +161,17 @@ def _new_flow(spec: CoinSpec, perp: Instrument, seed: int, place: int) -> Any:
     # self-excitation multiplies the base rate by 1 / (1 - 0.35 * 1.5 * rate); solve for the base
     rate = 1.3 * spec.market_orders / 60.0
     s["order_rate"] = rate / (1.0 + 0.35 * 1.5 * rate)
-    cap = 0.4 * spec.depth
+    cap = 0.12 * spec.depth
     s["order_cap"] = cap
     # a market order meets several makers: where levels are deep in small orders, it must be smaller than the prints
-    median = spec.median_trade * min(1.0, 0.2 + 400.0 * spec.median_trade / spec.depth)
+    median = spec.median_trade * min(1.0, spec.median_trade * (6e-4 + 400.0 / spec.depth))
     s["order_mu"] = log(median)
-    s["order_sigma"] = _sigma_for_mean(0.9 * spec.volume / (1.3 * spec.market_orders), median, cap)
-    s["level_usd"] = 0.47 * spec.depth / 20.0
-    s["parts"] = min(8.0, 1.0 + 0.6 * spec.depth / 20.0 / 3_000.0)
+    s["order_sigma"] = _sigma_for_mean(1.15 * spec.volume / (1.3 * spec.market_orders), median, cap)
+    s["level_usd"] = 0.49 * spec.depth / 20.0
+    s["parts"] = min(6.5, 1.0 + 0.3 * spec.depth / 20.0 / 6_000.0)
     s["spread_ticks"] = spec.spread_ticks
     s["touch_rate"] = 9.0
+    s["touch_usd"] = spec.median_trade * min(1.5, max(0.8, 0.02 * s["level_usd"] / spec.median_trade))
     s["lag"] = LAG_SECONDS
     return flows
 
