@@ -165,6 +165,19 @@ def replay(
         raise typer.Exit(1)
 
 
+@app.command()
+def report(
+    journal: Annotated[Path, typer.Argument(help="A pod's journal file.")],
+) -> None:
+    """Show what a pod earned: fills, spread captured, markouts, fees, funding and PnL by coin."""
+    from rich.console import Console
+
+    from slipstream.report import show
+
+    console = Console()
+    show(journal, console if console.is_terminal else Console(width=200))
+
+
 def _register_pods() -> None:
     from slipstream.pods import pod_app
 
