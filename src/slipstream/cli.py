@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from importlib.metadata import version
 from pathlib import Path
@@ -61,7 +62,7 @@ def up(
 
     options = UpOptions(
         config=config,
-        directory=directory,
+        directory=directory / datetime.now().strftime("%Y-%m-%d_%H%M%S"),
         port=port,
         seed=seed,
         speed=speed,

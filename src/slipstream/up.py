@@ -30,7 +30,10 @@ PLAIN_EVERY = 5.0  # seconds between two lines where nobody watches a terminal
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What `slipstream up` was asked for. ``duration`` 0 runs until Ctrl-C; ``port`` 0 takes a free one."""
+    """What `slipstream up` was asked for. ``duration`` 0 runs until Ctrl-C; ``port`` 0 takes a free one.
+
+    ``directory`` belongs to this start alone: a venue that starts afresh needs journals that do.
+    """
 
     config: Path
     directory: Path
@@ -77,7 +80,7 @@ class Fund:
         self.session = session
         self.venue_url = f"http://127.0.0.1:{options.port or free_port()}"
         self.pod_urls = {"brawler": f"http://127.0.0.1:{free_port()}"}
-        self._key = demo_key(options.directory / "demo.key")
+        self._key = demo_key(options.directory / "brawler" / "demo.key")
         self.address = Signer(self._key).address
         self.venue: Mapping[str, Any] = {}
         self.pods: dict[str, Mapping[str, Any]] = {}
