@@ -133,6 +133,18 @@ def test_a_crossing_post_only_quote_is_priced_outside_the_touch_it_names_and_the
     assert isinstance(later, Place)
 
 
+def test_a_change_that_lost_the_race_against_a_fill_is_placed_anew_at_once() -> None:
+    kernel, puppet, order = resting()
+    (change,) = ask(kernel, puppet, quote("1998", None))
+    assert isinstance(change, Modify)
+    kernel.step(fill(order, "1", 1, 5, T0 + 1))
+    gone = "Cannot modify canceled or filled order asset=1"
+    commands = wire(kernel.step(Reject(change.new.cloid, gone, T0 + 2)))
+    commands += wire(kernel.step(CancelReject(order.cloid, gone, T0 + 2)))
+    (again,) = [c for c in commands if isinstance(c, Place)]
+    assert (again.px, again.sz) == (1998, 1) and again.cloid != change.new.cloid
+
+
 def test_another_price_is_tried_at_once_after_other_refusals() -> None:
     kernel, puppet = ready()
     (order,) = ask(kernel, puppet, quote("1999", None))

@@ -124,7 +124,7 @@ def _feed_table(pod: Status, rows: int) -> Table:
         for f in list(pod.get("fills") or [])[-rows:]
     ]
     notes = [
-        f"{_clock(n.get('ns'))}  {n.get('text') or n.get('topic')} {n.get('coin') or n.get('symbol') or ''}"
+        f"{_clock(n.get('ns'))}  {n.get('text') or n.get('topic')} {n.get('field.coin') or n.get('coin') or ''}"
         for n in list(pod.get("notes") or [])[-rows:]
     ]
     table.add_row(Text("latest fills", style="bold"), Text("notes", style="bold"))

@@ -4,8 +4,9 @@
 - One that differs is modified, if the gate admits old and new together: the old may fill while the new is on its way.
 - Otherwise it is cancelled, and the new one is placed once its end is known: cancel, confirm, place.
 - While an order of a side is pending, unknown or being cancelled, the side waits.
-- A post-only order that would have crossed is tried again one tick further out, a few times; then, and after any other
-  refusal, the side rests for a while or until the strategy wants another price.
+- A post-only order that would have crossed is tried again one tick further out, a few times, and one that was to
+  replace an order filled meanwhile as it is; then, and after any other refusal, the side rests for a while or until the
+  strategy wants another price.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from slipstream.model.order import OrderState, Tif
 
 _BBO = re.compile(r"bbo was (\d+(?:\.\d+)?)@(\d+(?:\.\d+)?)")
 HALF = Decimal("0.5")
+LOST_RACE = "Cannot modify canceled or filled order"
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -66,6 +68,8 @@ class Quoter:
         instrument = desk.instruments.get(order.coin)
         if "immediately matched" in reason and refusals <= desk.config.alo_retries and instrument is not None:
             limit, until_ns = outside(instrument, order.side, order.px, reason), 0
+        elif working.replaces and LOST_RACE in reason and refusals <= desk.config.alo_retries:
+            until_ns = 0  # the order to be replaced was filled meanwhile: nothing is wrong with this one
         else:
             desk.report("quote_rests", coin=order.coin, side=order.side.value, reason=reason, until_ns=until_ns)
         quote = self.wanted.get(order.coin)

@@ -154,6 +154,7 @@ class Process:
         assert child.stdout is not None
         self.spec.log.parent.mkdir(parents=True, exist_ok=True)
         out = self.spec.log.open("ab")
+        partial = b""
         try:
             while chunk := await child.stdout.read(65536):
                 out.write(chunk)
@@ -162,13 +163,17 @@ class Process:
                     out.close()
                     self.spec.log.replace(self.spec.log.with_suffix(".1.log"))
                     out = self.spec.log.open("ab")
-                if not self.first_error:
-                    self._find_error(chunk.decode("utf-8", "replace"))
+                whole, _, partial = (partial + chunk).rpartition(b"\n")
+                self._find_error(whole)
+                partial = partial[-4_096:]
         finally:
             out.close()
+            self._find_error(partial)
 
-    def _find_error(self, text: str) -> None:
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+    def _find_error(self, text: bytes) -> None:
+        if self.first_error:
+            return None
+        lines = [line.strip() for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
         for line in lines:
             if _EXCEPTION.match(line):
                 return self._note(line)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from chaos import MID, ChaosVenue, Coded
+from hostile_venue import MID, ChaosVenue, Coded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kernel_doubles import BTC, ETH, T0, D, config, limits
