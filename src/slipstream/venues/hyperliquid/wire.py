@@ -19,7 +19,7 @@ VENUE = "hl"
 MS = 1_000_000  # ns
 
 
-class Level(msgspec.Struct):
+class Level(msgspec.Struct, gc=False):
     """One price level; its strings are read as float64 (see `read_data`)."""
 
     px: float
