@@ -205,6 +205,7 @@ async def brawler_parts(plan: Plan) -> AsyncIterator[PodParts]:
                 nonce_file=plan.state_dir / f"nonce-{plan.keys.signer}",
                 allow_mainnet=plan.mainnet,
                 stale_ns=int(STALE_NS * clock.speed),
+                since_ns=journal.sessions()[-1].ns if journal.sessions() else None,
             ),
             Signer(plan.keys.key.reveal()),
             clock,

@@ -1,0 +1,101 @@
+"""What README and docs tell a user to type exists, and the main commands do what they say."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = {"up", "venue", "pod", "doctor", "replay", "report"}
+BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+INLINE = re.compile(r"`(?:uv run )?slipstream ([a-z][a-z-]*)((?: [^`]*)?)`")
+
+
+def run(*argv: str, cwd: Path = ROOT, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def slipstream(*argv: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "slipstream", *argv, cwd=cwd)
+
+
+def help_of(command: str) -> str:
+    argv = ["pod", "brawler"] if command == "pod" else [command]
+    shown = slipstream(*argv, "--help")
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout
+
+
+def test_the_readme_has_exactly_two_commands_to_begin_with() -> None:
+    block = BLOCK.search((ROOT / "README.md").read_text())
+    assert block
+    commands = [line.split("#")[0].strip() for line in block.group(1).splitlines() if line.strip()]
+    assert commands == ["uv run slipstream up", "uv run scripts/check"]
+    assert "uv run scripts/check" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_command_and_flag_in_the_pages_exists() -> None:
+    helps: dict[str, str] = {}
+    for page in PAGES:
+        for command, rest in INLINE.findall(page.read_text()):
+            assert command in COMMANDS, f"{page.name}: slipstream {command}"
+            shown = helps.setdefault(command, help_of(command))
+            for flag in re.findall(r"--[a-z-]+", rest):
+                assert flag in shown, f"{page.name}: slipstream {command} has no {flag}"
+    assert helps.keys() >= {"venue", "pod", "doctor", "replay"}
+
+
+def test_every_command_is_in_the_help_and_in_the_readme() -> None:
+    shown, readme = slipstream("--help").stdout, (ROOT / "README.md").read_text()
+    for command in COMMANDS:
+        assert re.search(rf"^\s+{command}\b", shown, re.MULTILINE), command
+        assert f"slipstream {command}" in readme, command
+
+
+def test_every_link_of_the_pages_leads_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} -> {target}"
+
+
+def test_the_lock_filter_of_contributing_keeps_a_clone_clean(tmp_path: Path) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    clone = tmp_path / "clone"
+    assert run("git", "clone", "-q", str(ROOT), str(clone)).returncode == 0
+    assert run("python3", "scripts/neutral_lock.py", "--install", cwd=clone).returncode == 0
+    lock = clone / "uv.lock"
+    filled = lock.read_text().replace('registry = "."', 'registry = "https://index.example/simple"')
+    lock.write_text(filled)
+    run("git", "add", "uv.lock", cwd=clone)
+    assert run("git", "diff", "--cached", "--stat", cwd=clone).stdout == "", "a filled lock is no change"
+    assert run("git", "checkout", "-q", "HEAD", "--", ".", cwd=clone).returncode == 0
+    assert run("python3", "scripts/neutral_lock.py", "--check", cwd=clone).returncode == 0
+
+
+def test_errors_of_the_user_are_one_line() -> None:
+    wrong = slipstream("venue", "--coins", "NOPE", "--port", "0")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("slipstream: unknown coin 'NOPE'") and wrong.stderr.count("\n") == 1
+    lost = slipstream("replay", "nothing.db")
+    assert lost.returncode == 2 and "Traceback" not in lost.stderr
+
+
+@pytest.mark.slow
+def test_up_starts_the_fund_and_stops_it_in_order(tmp_path: Path) -> None:
+    done = slipstream("up", "--for", "45", "--plain", "--coins", "BTC,ETH,SOL,WLFI", "--dir", str(tmp_path / "up"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:2] == ["venue", "ready"]
+    assert lines[1].split()[:2] == ["brawler", "ready"]
+    assert any(line.startswith("venue time") and "equity 100,000.00" in line for line in lines)
+    assert "no order rests" in lines
+    assert any(line.split()[:2] == ["brawler", "stopped"] for line in lines)
+    (journal,) = (tmp_path / "up").glob("*/brawler/journal.db")
+    replayed = slipstream("replay", str(journal))
+    assert replayed.returncode == 0 and "identical" in replayed.stdout
+    report = slipstream("report", str(journal))
+    assert report.returncode == 0 and "net PnL of all coins" in report.stdout
