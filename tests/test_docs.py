@@ -42,7 +42,9 @@ def test_every_command_and_flag_in_the_pages_exists() -> None:
     for page in PAGES:
         for command, rest in INLINE.findall(page.read_text()):
             assert command in COMMANDS, f"{page.name}: slipstream {command}"
-            shown = helps.setdefault(command, help_of(command))
+            if command not in helps:
+                helps[command] = help_of(command)
+            shown = helps[command]
             for flag in re.findall(r"--[a-z-]+", rest):
                 assert flag in shown, f"{page.name}: slipstream {command} has no {flag}"
     assert helps.keys() >= {"venue", "pod", "doctor", "replay"}
