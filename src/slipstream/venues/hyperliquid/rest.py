@@ -26,6 +26,10 @@ class Answer(msgspec.Struct):
     response: Any = None
 
 
+class _Unanswered(Exception):
+    """Sent, and no answer came."""
+
+
 class Rest:
     """One HTTP session to one venue, with our own weight accounting. ``timeout`` is seconds for a whole request."""
 
@@ -35,20 +39,25 @@ class Rest:
         self._weights = weights
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(5.0, timeout))
 
-    async def info(self, kind: str, answer: type[T], **body: Any) -> T:
-        """One /info request, read as a type. Raises Retry (RateLimited, NotConnected) or VenueRejected."""
-        self._weights.spend(info_weight(kind))
-        payload = msgspec.json.encode({"type": kind, **body})
+    async def _post(self, path: str, payload: bytes) -> tuple[int, bytes]:
+        """Status and body. Raises NotConnected if nothing was sent, _Unanswered if no answer came."""
         try:
             async with self._session.post(
-                self._url + "/info", data=payload, headers=JSON, timeout=self._timeout
+                self._url + path, data=payload, headers=JSON, timeout=self._timeout
             ) as response:
-                text = await response.read()
-                status = response.status
+                return response.status, await response.read()
         except aiohttp.ClientConnectorError as error:
             raise NotConnected(f"{self._url}: {error.os_error.strerror or error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Retry(f"{kind}: {type(error).__name__} {error}") from error
+            raise _Unanswered(f"{type(error).__name__} {error}") from error
+
+    async def info(self, kind: str, answer: type[T], **body: Any) -> T:
+        """One /info request, read as a type. Raises Retry (RateLimited, NotConnected) or VenueRejected."""
+        self._weights.spend(info_weight(kind))
+        try:
+            status, text = await self._post("/info", msgspec.json.encode({"type": kind, **body}))
+        except _Unanswered as error:
+            raise Retry(f"{kind}: {error}") from error
         if status == 429:
             raise RateLimited(f"{kind}: the venue says 429", 10.0)
         if status >= 500:
@@ -70,15 +79,9 @@ class Rest:
         """
         self._weights.spend(action_weight(batch), action=True)
         try:
-            async with self._session.post(
-                self._url + "/exchange", data=payload, headers=JSON, timeout=self._timeout
-            ) as response:
-                text = await response.read()
-                status = response.status
-        except aiohttp.ClientConnectorError as error:
-            raise NotConnected(f"{self._url}: {error.os_error.strerror or error}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise OutcomeUnknown(f"no answer: {type(error).__name__} {error}") from error
+            status, text = await self._post("/exchange", payload)
+        except _Unanswered as error:
+            raise OutcomeUnknown(f"no answer: {error}") from error
         return read_answer(status, text)
 
 

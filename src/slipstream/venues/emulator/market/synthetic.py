@@ -7,7 +7,7 @@ ladder moves, and the touch flickers, less often, and the leader tells of fewer,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from math import ceil, exp, log
 from typing import Any
@@ -19,9 +19,7 @@ from slipstream.lob.book import Book
 from slipstream.model.grid import floor_tick
 from slipstream.model.instrument import Instrument
 from slipstream.venues.emulator.market import flow, history
-from slipstream.venues.emulator.market.binance import Leader
-from slipstream.venues.emulator.market.candles import Candle, Candles
-from slipstream.venues.emulator.market.funding_book import FundingBook, FundingRow
+from slipstream.venues.emulator.market.chronicle import Chronicle
 from slipstream.venues.emulator.market.latent import Latent
 from slipstream.venues.emulator.market.universe import CoinSpec, choose, instrument
 
@@ -29,35 +27,23 @@ STEP_NS = 50_000_000
 FINE_NS = 2_000_000_000  # spans up to here go in steps of STEP_NS
 COARSE_STEPS, COARSE_NS = 2, 4_000_000_000  # longer ones in at least so many, of at most so long
 LAG_SECONDS = 0.5
+LATENT = 1  # the latent prices' own stream of the seed
 ORDERS = 1 << 14
 WINDOW = 120_000  # ticks below the start price that the book covers
 
 
-class SyntheticMarket:
+class SyntheticMarket(Chronicle):
     """Implements the exchange's Market protocol; see also `leaders` for the Binance side."""
 
     def __init__(self, coins: tuple[str, ...], seed: int, start_ns: int, *, days: int = history.DAYS) -> None:
         """A market of some coins (none named: all) opening at ``start_ns``. Raises ConfigError on an unknown coin."""
-        self.specs: Sequence[CoinSpec] = choose(coins)
-        self.instruments: Sequence[Instrument] = [instrument(spec, i) for i, spec in enumerate(self.specs)]
-        streams = iter(np.random.SeedSequence(seed).spawn(4 + 2 * len(self.specs)))
-        rng = np.random.default_rng(next(streams))
-        start_ms = start_ns // 1_000_000
-        premium = history.premium_paths(np.random.default_rng(next(streams)), len(self.specs), days * 24)
-        paths = history.minute_paths(rng, self.specs, days * 1_440)
-        self.latent = Latent(self.specs, np.random.default_rng(next(streams)), premium[:, -1])
-        self.books: Mapping[str, Book] = {}
-        self.candle_store: dict[str, Candles] = {}
-        self.leaders: dict[str, Leader] = {}
-        self.funding = FundingBook()
+        specs = choose(coins)
+        super().__init__(specs, [instrument(spec, i) for i, spec in enumerate(specs)], seed, start_ns, days)
+        self.latent = Latent(specs, np.random.default_rng((seed, LATENT)), self.premium)
         self._flows: list[Any] = []
+        self.books: Mapping[str, Book] = {}
         books: dict[str, Book] = {}
-        for i, (spec, perp) in enumerate(zip(self.specs, self.instruments, strict=True)):
-            own = np.random.default_rng(next(streams))
-            bars = history.candles(own, spec, perp, paths[i], start_ms)
-            self.candle_store[spec.coin] = Candles(perp, bars)
-            self.leaders[spec.coin] = Leader(spec, perp, bars, np.random.default_rng(next(streams)))
-            self.funding.fill(spec.coin, premium[i], start_ms)
+        for i, (spec, perp) in enumerate(zip(specs, self.instruments, strict=True)):
             books[spec.coin] = Book(max(0, floor_tick(spec.px, perp.price_decimals) - WINDOW), orders=ORDERS)
             self._flows.append(_new_flow(spec, perp, seed, i))
         self.books = books
@@ -86,32 +72,12 @@ class SyntheticMarket:
         """The spot index of a coin, at the venue's precision."""
         return self._legal(coin, exp(float(self.latent.index[self._place(coin)])))
 
-    def cex_mid(self, coin: str) -> Decimal:
-        """The leader's perp mid."""
-        return self.leaders[coin].mid
-
     def _place(self, coin: str) -> int:
         return next(i for i, spec in enumerate(self.specs) if spec.coin == coin)
 
     def _legal(self, coin: str, px: float) -> Decimal:
         perp = self.instruments[self._place(coin)]
         return perp.quantise(Decimal(px), "ROUND_HALF_EVEN")
-
-    def printed(self, coin: str, trades: Any) -> None:
-        """Hear the tape: candles grow."""
-        self.candle_store[coin].add_trades(trades["ns"], trades["tick"], trades["lots"])
-
-    def record_funding(self, coin: str, rate: Decimal, premium: Decimal, ns: int) -> None:
-        """Hear an hour's rate."""
-        self.funding.add(coin, FundingRow(ns // 1_000_000, rate, premium))
-
-    def candles(self, coin: str, interval: str, start_ms: int, end_ms: int) -> list[Candle]:
-        """Candles that open in [start, end]. Raises KeyError on an unknown coin or interval."""
-        return self.candle_store[coin].between(interval, start_ms, end_ms)
-
-    def funding_history(self, coin: str, start_ms: int, end_ms: int) -> list[FundingRow]:
-        """Hourly rates in [start, end], oldest first. Raises KeyError on an unknown coin."""
-        return self.funding.between(coin, start_ms, end_ms)
 
     def open_interest(self, coin: str) -> Decimal:
         """Open interest of the background, coins."""
@@ -127,9 +93,7 @@ class SyntheticMarket:
                 "latent": self.latent.dump(),
                 "books": [book.dump() for book in self.books.values()],
                 "flows": [state.tobytes() for state in self._flows],
-                "leaders": [leader.dump() for leader in self.leaders.values()],
-                "candles": [store.dump() for store in self.candle_store.values()],
-                "funding": self.funding.dump(),
+                "chronicle": self.dump_chronicle(),
             }
         )
 
@@ -141,11 +105,7 @@ class SyntheticMarket:
         self.latent.restore(state["latent"])
         self.books = {spec.coin: Book.load(dump) for spec, dump in zip(self.specs, state["books"], strict=True)}
         self._flows = [np.frombuffer(dump, flow.FLOW_DTYPE).copy() for dump in state["flows"]]
-        for leader, dump in zip(self.leaders.values(), state["leaders"], strict=True):
-            leader.restore(dump)
-        for perp, dump in zip(self.instruments, state["candles"], strict=True):
-            self.candle_store[perp.coin] = Candles(perp, Candles.parse(dump))
-        self.funding = FundingBook.load(state["funding"])
+        self.restore_chronicle(state["chronicle"])
         return self
 
 
