@@ -52,7 +52,7 @@ async def killing_run(folder: Path, seed: int, kills: int) -> Truth:
     options = ServeOptions(port=0, seed=seed, speed=SPEED, coins=("BTC", "ETH"))
     async with running_venue(options) as venue:
         for number in range(kills):
-            code, text = await _life(folder, venue, rng.random() * 2.0)
+            code, text = await _life(folder, venue, rng.random() * 6.0)
             if code != -9:
                 problems.append(f"life {number} ended with {code} before it was killed: {text[-300:]}")
         code, text = await _life(folder, venue, None)
