@@ -1,5 +1,6 @@
 """What README and docs tell a user to type exists, and the main commands do what they say."""
 
+import os
 import re
 import subprocess
 import sys
@@ -101,3 +102,10 @@ def test_up_starts_the_fund_and_stops_it_in_order(tmp_path: Path) -> None:
     assert replayed.returncode == 0 and "identical" in replayed.stdout
     report = slipstream("report", str(journal))
     assert report.returncode == 0 and "net PnL of all coins" in report.stdout
+
+
+def test_the_shell_completes_commands() -> None:
+    asked = {**os.environ, "_SLIPSTREAM_COMPLETE": "complete_bash", "COMP_WORDS": "slipstream ", "COMP_CWORD": "1"}
+    script = Path(sys.executable).parent / "slipstream"
+    done = subprocess.run([script], env=asked, capture_output=True, text=True, timeout=60, check=False)
+    assert set(done.stdout.split()) >= COMMANDS
