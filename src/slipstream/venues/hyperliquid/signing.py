@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgpack
 import msgspec
 import sha3
 from coincurve import PrivateKey, PublicKey
+from coincurve._libsecp256k1 import ffi, lib
+from coincurve.context import GLOBAL_CONTEXT
 
 from slipstream.model.errors import SecretError
 
@@ -123,7 +124,7 @@ def l1_hash(action: Any, vault: str | None, nonce: int, expires_after: int | Non
 
     ``action`` may be the packed bytes already. Key order is the order of the mapping.
     """
-    packed: bytes = action if isinstance(action, bytes) else msgpack.packb(action)
+    packed = action if isinstance(action, bytes) else msgspec.msgpack.encode(action)
     data = packed + nonce.to_bytes(8, "big")
     data += b"\x00" if vault is None else b"\x01" + bytes.fromhex(vault.lower().removeprefix("0x"))
     if expires_after is not None:
@@ -190,14 +191,30 @@ class Signer:
         except ValueError:
             raise SecretError("a private key is 64 hex digits (32 bytes), with or without 0x; this is not") from None
         self.address = address_of(self._key.public_key)
+        # libsecp256k1 is called as coincurve would call it, without its allocations and checks on every signature
+        self._raw = raw
+        self._signature = ffi.new("secp256k1_ecdsa_recoverable_signature *")
+        self._compact = ffi.new("unsigned char[64]")
+        self._recovery = ffi.new("int *")
 
     def __repr__(self) -> str:
         return f"Signer({self.address})"
 
     def sign(self, digest: bytes) -> Signature:
-        """A deterministic (RFC 6979) low-s signature of a 32-byte digest."""
-        raw = self._key.sign_recoverable(digest, hasher=None)
-        return Signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:64], "big"), raw[64] + 27)
+        """A deterministic (RFC 6979) low-s signature of a 32-byte digest. One thread at a time.
+
+        Raises ValueError if the digest is not 32 bytes long.
+        """
+        if len(digest) != 32:
+            raise ValueError(f"a digest is 32 bytes, not {len(digest)}")
+        context, null = GLOBAL_CONTEXT.ctx, ffi.NULL
+        if not lib.secp256k1_ecdsa_sign_recoverable(context, self._signature, digest, self._raw, null, null):
+            raise SecretError("libsecp256k1 refuses to sign with this key")
+        lib.secp256k1_ecdsa_recoverable_signature_serialize_compact(
+            context, self._compact, self._recovery, self._signature
+        )
+        raw = bytes(ffi.buffer(self._compact))
+        return Signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"), self._recovery[0] + 27)
 
     def sign_l1(
         self, action: Any, nonce: int, source: str, vault: str | None = None, expires_after: int | None = None
