@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -31,14 +32,23 @@ def encode(exchange: Exchange, market: str) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace the file (compressed) as a whole: a reader, or a crash, sees the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replace the file (compressed) as a whole: a reader, or a crash, sees the old one or the new one.
+
+    Raises ConfigError if it cannot be written; the old one stays.
+    """
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(zlib.compress(data, 1))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(zlib.compress(data, 1))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        kept = "the snapshot before it is kept" if path.exists() else "there is none yet"
+        raise ConfigError(f"snapshot {path} cannot be written: {error.strerror}; {kept}") from error
 
 
 def read(path: Path, market: str) -> Saved | None:

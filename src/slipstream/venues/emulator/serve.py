@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -176,7 +177,14 @@ async def _keep_saving(venue: Venue, file: Path, market_name: str, seconds: floa
     while True:
         await asyncio.sleep(seconds)
         data = persistence.encode(venue.exchange, market_name)
-        await asyncio.to_thread(persistence.write, file, data)
+        try:
+            await asyncio.to_thread(persistence.write, file, data)
+            venue.trouble = ""
+        except ConfigError as error:
+            # the venue goes on: its users' orders matter more than the file, and the next try may succeed
+            if not venue.trouble:
+                print(f"error: {error}", file=sys.stderr, flush=True)
+            venue.trouble = str(error)
 
 
 async def serve(options: ServeOptions, ready: Callable[[RunningVenue], None] | None = None) -> None:

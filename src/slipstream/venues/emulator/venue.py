@@ -55,6 +55,7 @@ class Venue:
         self.lag_ms = 0.0
         self.pace_now = clock.speed  # as measured
         self.ready = False
+        self.trouble = ""  # why the last snapshot could not be written
         self._waiting: set[asyncio.Future[Json]] = set()
         self._instant: asyncio.Handle | None = None
 
@@ -162,6 +163,7 @@ class Venue:
         """What ``/healthz`` says."""
         return {
             "status": "ok" if self.ready else "starting",
+            "trouble": self.trouble,
             "time": self.exchange.now_ns // 1_000_000,
             "speed": self.clock.speed,
             "paused": self.clock.paused,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +86,36 @@ async def test_the_clock_makes_blocks_by_itself(options: Any, http: Any) -> None
         assert venue.exchange.now_ns - start > 5_000_000_000
         health = venue.venue.health()
         assert health["speed"] == 60.0 and health["lag"] < 5_000
+
+
+async def test_a_snapshot_that_cannot_be_written_is_said_and_the_venue_goes_on(
+    tmp_path: Path, http: Any, make_trader: Any, options: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "deep"
+    file = folder / "venue.snapshot"
+    with pytest.raises(ConfigError, match="cannot be written"):
+        async with running_venue(options(snapshot=str(file), snapshot_seconds=0.02)) as venue:
+            folder.write_text("a file where the folder should be")
+            async with asyncio.timeout(20):
+                while not venue.venue.trouble:
+                    await venue.step()
+            trader = make_trader(venue, http)
+            await venue.step(10)
+            assert (await trader.send(trader.order()))["status"] == "ok", "users are served all the same"
+            assert "cannot be written" in venue.venue.health()["trouble"]
+    assert capsys.readouterr().err.count("error: snapshot") == 1, "said once, not every time"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit of another process is Linux's")
+def test_a_full_disk_ends_a_venue_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "venue.snapshot"
+    argv = [sys.executable, "-m", "slipstream", "venue", "--port", "0", "--coins", "BTC", "--snapshot", str(file)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=small) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("venue ready")
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors == f"slipstream: snapshot {file} cannot be written: File too large; there is none yet\n"
+    assert not list(tmp_path.iterdir()), "nothing half-written is left"
