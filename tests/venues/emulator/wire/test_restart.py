@@ -110,7 +110,7 @@ async def test_a_snapshot_that_cannot_be_written_is_said_and_the_venue_goes_on(
 def test_a_full_disk_ends_a_venue_in_words(tmp_path: Path) -> None:
     file = tmp_path / "venue.snapshot"
     argv = [sys.executable, "-m", "slipstream", "venue", "--port", "0", "--coins", "BTC", "--snapshot", str(file)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=small) as process:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("venue ready")
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
