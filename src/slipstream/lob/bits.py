@@ -37,7 +37,7 @@ _trailing_zeros: Any = intrinsic(_count_trailing)
 _leading_zeros: Any = intrinsic(_count_leading)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def mark(book: Any, level: int) -> None:
     """Note that a level holds orders."""
     word = level >> 6
@@ -47,19 +47,19 @@ def mark(book: Any, level: int) -> None:
     book.bits2[0] |= _ONE << np.uint64(group)
 
 
-@njit(cache=True)
-def unmark(book: Any, level: int) -> None:
-    """Note that a level is empty."""
+@njit(cache=True, forceinline=True)
+def unmark(book: Any, level: int, empty: bool) -> None:
+    """Note that a level is empty, if it is: no branch, since whether it is cannot be foreseen."""
     word = level >> 6
     group = level >> 12
-    book.bits0[word] &= ~(_ONE << np.uint64(level & 63))
-    if book.bits0[word] == 0:
-        book.bits1[group] &= ~(_ONE << np.uint64(word & 63))
-        if book.bits1[group] == 0:
-            book.bits2[0] &= ~(_ONE << np.uint64(group))
+    low = book.bits0[word] & ~(np.uint64(empty) << np.uint64(level & 63))
+    book.bits0[word] = low
+    middle = book.bits1[group] & ~(np.uint64(low == 0) << np.uint64(word & 63))
+    book.bits1[group] = middle
+    book.bits2[0] &= ~(np.uint64(middle == 0) << np.uint64(group))
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _above(word: int, place: int) -> int:
     """The lowest set bit of a word at or above a place, or -1."""
     if place > 63:
@@ -68,7 +68,7 @@ def _above(word: int, place: int) -> int:
     return _trailing_zeros(found) if found != 0 else -1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _below(word: int, place: int) -> int:
     """The highest set bit of a word at or below a place, or -1."""
     if place < 0:

@@ -72,3 +72,45 @@ def queue_ahead(books: Any, handle: int) -> int:
 def depth_into(books: Any, side: int, ticks: Any, lots: Any, counts: Any) -> int:
     """`depth.depth_into` of books[0]."""
     return _depth.depth_into(books[0], side, ticks, lots, counts)
+
+
+@njit(cache=True)
+def order_tick(books: Any, handle: int) -> int:
+    """`depth.order_tick` of books[0]."""
+    return _depth.order_tick(books[0], handle)
+
+
+@njit(cache=True)
+def orders_ahead(books: Any, handle: int) -> int:
+    """`depth.orders_ahead` of books[0]."""
+    return _depth.orders_ahead(books[0], handle)
+
+
+@njit(cache=True)
+def level_lots(books: Any, tick: int) -> int:
+    """`depth.level_lots` of books[0]."""
+    return _depth.level_lots(books[0], tick)
+
+
+@njit(cache=True)
+def level_count(books: Any, tick: int) -> int:
+    """`depth.level_count` of books[0]."""
+    return _depth.level_count(books[0], tick)
+
+
+@njit(cache=True)
+def orders_into(books: Any, side: int, rows: Any) -> int:
+    """`depth.orders_into` of books[0]."""
+    return _depth.orders_into(books[0], side, rows)
+
+
+@njit(cache=True)
+def cost_into(books: Any, side: int, lots: int, ticks: Any, taken: Any) -> int:
+    """`depth.cost_into` of books[0]."""
+    return _depth.cost_into(books[0], side, lots, ticks, taken)
+
+
+@njit(cache=True)
+def lots_through(books: Any, side: int, tick: int) -> int:
+    """`depth.lots_through` of books[0]."""
+    return _depth.lots_through(books[0], side, tick)

@@ -7,7 +7,8 @@ from typing import Any
 from numba import njit
 
 from slipstream.lob.bits import next_down, next_up
-from slipstream.lob.matching import GONE, slot_of
+from slipstream.lob.matching import GONE
+from slipstream.lob.queues import slot_of
 
 
 @njit(cache=True)
@@ -32,13 +33,13 @@ def orders_into(book: Any, side: int, rows: Any) -> int:
     while level >= 0 and n < len(rows):
         slot = book.level_head[level]
         while slot != 0 and n < len(rows):
-            rows[n, 0] = (book.generation[slot] << 32) | slot
-            rows[n, 1] = book.tag[slot]
-            rows[n, 2] = book.owner[slot]
+            rows[n, 0] = (book.slots[slot].generation << 32) | slot
+            rows[n, 1] = book.slots[slot].tag
+            rows[n, 2] = book.slots[slot].owner
             rows[n, 3] = book.base + level
-            rows[n, 4] = book.lots[slot]
+            rows[n, 4] = book.slots[slot].lots
             n += 1
-            slot = book.next[slot]
+            slot = book.slots[slot].next
         level = next_down(book, level) if side > 0 else next_up(book, level)
     return n
 
@@ -61,14 +62,14 @@ def level_count(book: Any, tick: int) -> int:
 def order_left(book: Any, handle: int) -> int:
     """The lots left of a resting order, or -1 if it is gone."""
     slot = slot_of(book, handle)
-    return book.lots[slot] if slot != 0 else GONE
+    return book.slots[slot].lots if slot != 0 else GONE
 
 
 @njit(cache=True)
 def order_tick(book: Any, handle: int) -> int:
     """The tick of a resting order, or -1 if it is gone."""
     slot = slot_of(book, handle)
-    return book.base + book.level[slot] if slot != 0 else GONE
+    return book.base + book.slots[slot].level if slot != 0 else GONE
 
 
 @njit(cache=True)
@@ -78,10 +79,10 @@ def queue_ahead(book: Any, handle: int) -> int:
     if slot == 0:
         return GONE
     ahead = 0
-    slot = book.prev[slot]
+    slot = book.slots[slot].prev
     while slot != 0:
-        ahead += book.lots[slot]
-        slot = book.prev[slot]
+        ahead += book.slots[slot].lots
+        slot = book.slots[slot].prev
     return ahead
 
 
@@ -92,10 +93,10 @@ def orders_ahead(book: Any, handle: int) -> int:
     if slot == 0:
         return GONE
     ahead = 0
-    slot = book.prev[slot]
+    slot = book.slots[slot].prev
     while slot != 0:
         ahead += 1
-        slot = book.prev[slot]
+        slot = book.slots[slot].prev
     return ahead
 
 

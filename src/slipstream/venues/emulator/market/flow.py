@@ -122,11 +122,11 @@ def _pull_level(book: Any, level: int) -> int:
     slot = book.level_head[level]
     stay = 0
     while slot != 0:
-        after = book.next[slot]
-        if book.owner[slot] == 0:
-            cancel(book, (book.generation[slot] << 32) | slot)
+        after = book.slots[slot].next
+        if book.slots[slot].owner == 0:
+            cancel(book, (book.slots[slot].generation << 32) | slot)
         else:
-            stay += book.lots[slot]
+            stay += book.slots[slot].lots
         slot = after
     return stay
 

@@ -29,10 +29,10 @@ def _trim(book: Any, level: int, lots: int) -> None:
     """Take up to ``lots`` of the house from the back of a level."""
     slot = book.level_tail[level]
     while slot != 0 and lots > 0:
-        before = book.prev[slot]
-        if book.owner[slot] == 0:
-            here = book.lots[slot]
-            reduce(book, (book.generation[slot] << 32) | slot, lots)
+        before = book.slots[slot].prev
+        if book.slots[slot].owner == 0:
+            here = book.slots[slot].lots
+            reduce(book, (book.slots[slot].generation << 32) | slot, lots)
             lots -= here
         slot = before
 
@@ -42,9 +42,9 @@ def _pull(book: Any, level: int) -> None:
     """Cancel the house's orders at a level."""
     slot = book.level_head[level]
     while slot != 0:
-        after = book.next[slot]
-        if book.owner[slot] == 0:
-            cancel(book, (book.generation[slot] << 32) | slot)
+        after = book.slots[slot].next
+        if book.slots[slot].owner == 0:
+            cancel(book, (book.slots[slot].generation << 32) | slot)
         slot = after
 
 
@@ -76,9 +76,9 @@ def _set_level(book: Any, house: Any, side: int, tick: int, lots: int, ns: int) 
     mine = 0
     slot = book.level_head[level]
     while slot != 0:
-        if book.owner[slot] == 0 and book.side[slot] == side:
-            mine += book.lots[slot]
-        slot = book.next[slot]
+        if book.slots[slot].owner == 0 and book.slots[slot].side == side:
+            mine += book.slots[slot].lots
+        slot = book.slots[slot].next
     if mine < lots:
         _rest(book, house, side, tick, lots - mine, ns)
     elif mine > lots:
