@@ -5,11 +5,12 @@ Compiled callers use the functions on the record (`Book.record`) directly; the m
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy.typing as npt
 
-from slipstream.lob import batch, calls, snapshot, window
+from slipstream.lob import batch, snapshot, window
 from slipstream.lob.bits import MAX_LEVELS
 from slipstream.lob.depth import level_count, level_lots, order_left, order_tick, orders_ahead, queue_ahead
 from slipstream.lob.matching import (
@@ -76,7 +77,10 @@ __all__ = [
 
 
 class Book(BookView):
-    """One coin's resting orders. Ticks and lots are integers; see `slipstream.lob.matching` for codes and handles."""
+    """One coin's resting orders. Ticks and lots are integers; see `slipstream.lob.matching` for codes and handles.
+
+    A tick or a size that is not an integer raises TypeError: compiled code would cut it to one.
+    """
 
     def __init__(
         self, base_tick: int = 0, levels: int = MAX_LEVELS, orders: int = 1 << 15, fills: int = 1 << 14
@@ -85,7 +89,7 @@ class Book(BookView):
 
     def place(self, tag: int, owner: int, side: int, tick: int, lots: int, tif: int, ns: int) -> int:
         """Match an order and rest what its time in force allows: a handle (>= 0) or a code."""
-        return int(calls.place(self._books, tag, owner, side, tick, lots, tif, ns))
+        return self._call.place(self._books, tag, owner, side, index(tick), index(lots), tif, ns)
 
     def place_reduce_only(
         self, tag: int, owner: int, side: int, tick: int, lots: int, tif: int, ns: int, max_lots: int
@@ -95,19 +99,19 @@ class Book(BookView):
 
     def market(self, tag: int, owner: int, side: int, lots: int, ns: int) -> int:
         """Take at any price: FILLED, EXPIRED, POOL_FULL or BAD_ORDER."""
-        return int(calls.market(self._books, tag, owner, side, lots, ns))
+        return self._call.market(self._books, tag, owner, side, index(lots), ns)
 
     def cancel(self, handle: int) -> int:
         """The lots that were left of the order, or -1 if it was gone."""
-        return int(calls.cancel(self._books, handle))
+        return self._call.cancel(self._books, handle)
 
     def reduce(self, handle: int, lots: int) -> int:
         """Remove lots and keep the place in the queue: what is left, or -1 if the order was gone."""
-        return int(calls.reduce(self._books, handle, lots))
+        return self._call.reduce(self._books, handle, index(lots))
 
     def modify(self, handle: int, tick: int, lots: int, ns: int) -> int:
         """Cancel-replace, unless the order only shrinks: the new handle or a code."""
-        return int(calls.modify(self._books, handle, tick, lots, ns))
+        return self._call.modify(self._books, handle, index(tick), index(lots), ns)
 
     def run(self, ops: npt.NDArray[Any]) -> Ints:
         """Carry out an array of operations (see `slipstream.lob.batch`); what each returned."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.lob import calls
+from slipstream.lob.calls import entry_points
 from slipstream.lob.record import EXPIRED_DTYPE, FILL_DTYPE
 
 Ints = npt.NDArray[np.int64]
@@ -19,14 +19,15 @@ class BookView:
     def __init__(self, record: Any) -> None:
         self.record: Any = record
         self._books = record.base
+        self._call = entry_points(self._books.dtype)
 
     def best_bid(self) -> int:
         """Tick of the best bid, or -1."""
-        return int(calls.best_bid(self._books))
+        return self._call.best_bid(self._books)
 
     def best_ask(self) -> int:
         """Tick of the best ask, or -1."""
-        return int(calls.best_ask(self._books))
+        return self._call.best_ask(self._books)
 
     def order_count(self) -> int:
         """How many orders rest."""
@@ -34,49 +35,49 @@ class BookView:
 
     def order_left(self, handle: int) -> int:
         """The lots left of an order, or -1 if it is gone."""
-        return int(calls.order_left(self._books, handle))
+        return self._call.order_left(self._books, handle)
 
     def order_tick(self, handle: int) -> int:
         """The tick of an order, or -1 if it is gone."""
-        return int(calls.order_tick(self._books, handle))
+        return self._call.order_tick(self._books, handle)
 
     def queue_ahead(self, handle: int) -> int:
         """The lots that trade before an order at its level, or -1 if it is gone; O(orders ahead)."""
-        return int(calls.queue_ahead(self._books, handle))
+        return self._call.queue_ahead(self._books, handle)
 
     def orders_ahead(self, handle: int) -> int:
         """The orders that trade before an order at its level, or -1 if it is gone; O(orders ahead)."""
-        return int(calls.orders_ahead(self._books, handle))
+        return self._call.orders_ahead(self._books, handle)
 
     def level_lots(self, tick: int) -> int:
         """The lots resting at a tick."""
-        return int(calls.level_lots(self._books, tick))
+        return self._call.level_lots(self._books, tick)
 
     def level_count(self, tick: int) -> int:
         """The orders resting at a tick."""
-        return int(calls.level_count(self._books, tick))
+        return self._call.level_count(self._books, tick)
 
     def depth(self, side: int, n: int) -> tuple[Ints, Ints, Ints]:
         """Ticks, lots and order counts of up to ``n`` levels of a side, best first."""
         ticks, lots, counts = (np.empty(n, np.int64) for _ in range(3))
-        k = calls.depth_into(self._books, side, ticks, lots, counts)
+        k = self._call.depth_into(self._books, side, ticks, lots, counts)
         return ticks[:k], lots[:k], counts[:k]
 
     def l3(self, side: int, n: int) -> Ints:
         """Rows (handle, tag, owner, tick, lots) of up to ``n`` orders of a side in priority order."""
         rows = np.empty((n, 5), np.int64)
-        return rows[: calls.orders_into(self._books, side, rows)]
+        return rows[: self._call.orders_into(self._books, side, rows)]
 
     def cost_to_take(self, side: int, lots: int) -> tuple[Ints, Ints]:
         """Ticks and lots, level by level, that a taker of ``side`` would get; less than asked where the book ends."""
         room = min(int(self.record["resting"]), max(lots, 0))  # no level without an order, none without a lot
         ticks, taken = np.empty(room, np.int64), np.empty(room, np.int64)
-        n = calls.cost_into(self._books, side, lots, ticks, taken)
+        n = self._call.cost_into(self._books, side, lots, ticks, taken)
         return ticks[:n], taken[:n]
 
     def volume_to_tick(self, side: int, tick: int) -> int:
         """The lots a taker of ``side`` finds at ``tick`` or better."""
-        return int(calls.lots_through(self._books, side, tick))
+        return self._call.lots_through(self._books, side, tick)
 
     def fills(self) -> npt.NDArray[Any]:
         """A copy of the matches since they were last cleared, oldest first (fields: `FILL_DTYPE`)."""
