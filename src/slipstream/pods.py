@@ -282,7 +282,7 @@ def brawler(
         outcome = run(run_brawler(plan))
     except SlipstreamError as error:
         typer.echo(f"pod brawler: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
     if outcome.error is not None:
         typer.echo(f"pod brawler: {outcome.error}", err=True)
     raise typer.Exit(outcome.exit_code)
