@@ -34,14 +34,15 @@ from slipstream.lob.book import BUY, GTC, SELL, Book
 
 ORDERS = 1 << 18
 MIXES = {  # mean distance in ticks, market size as a multiple of a limit order's, first price
-    "thin book": (20.0, 5, 100_000),
+    "book that empties": (20.0, 5, 100_000),
+    "tight book": (20.0, 4, 100_000),
     "deep book": (100.0, 4, 100_000),
     "growing book": (50.0, 1, 100_000),
 }
 TAPE = ("taker_tag", "maker_tag", "tick", "lots", "maker_left", "taker_side")
 
 
-@njit(cache=True)
+@njit
 def _fill_rows(books: Any, ops: Any, distance: float, size: int, middle: int, seed: int) -> None:
     """Write a session down while playing it, so that every cancel names an order that rests."""
     np.random.seed(seed)
