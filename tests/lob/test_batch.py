@@ -14,12 +14,14 @@ from slipstream.lob.book import BUY, FILLED, GONE, SELL, Book
 
 
 def session(seed: int, count: int) -> Any:
-    """Random rows; those that act name any earlier row, whether it rests or not."""
+    """Random rows; those that act name any order placed before, whether it rests or not."""
     rng = np.random.default_rng(seed)
     ops = np.zeros(count, OP_DTYPE)
     ops["kind"] = rng.choice([PLACE, MARKET, CANCEL, REDUCE, MODIFY], count, p=[0.55, 0.05, 0.2, 0.1, 0.1])
     ops["kind"][0] = PLACE
-    ops["tag"] = np.where(ops["kind"] >= CANCEL, rng.integers(0, np.maximum(1, np.arange(count))), np.arange(count))
+    placed = np.flatnonzero(ops["kind"] == PLACE)
+    before = np.maximum(1, np.searchsorted(placed, np.arange(count)))
+    ops["tag"] = np.where(ops["kind"] >= CANCEL, placed[rng.integers(0, before)], np.arange(count))
     ops["side"] = rng.choice([BUY, SELL], count)
     ops["tick"] = 500 - ops["side"] * rng.integers(-2, 20, count)
     ops["lots"] = rng.integers(1, 40, count)
@@ -94,6 +96,10 @@ def test_a_batch_that_cannot_be_meant_is_refused_before_it_starts() -> None:
     ops["kind"], ops["tag"] = PLACE, np.arange(10)
     ops["kind"][7], ops["tag"][7] = CANCEL, 7
     with pytest.raises(ValueError, match="operation 7: tag 7 is not an earlier row"):
+        book.run(ops)
+    ops["tag"][7] = 3
+    ops["kind"][3] = MARKET
+    with pytest.raises(ValueError, match="operation 7: row 3 places no order"):
         book.run(ops)
     ops["kind"][7] = 9
     with pytest.raises(ValueError, match=r"operation 7: kind 9 is none of 0\.\.4"):

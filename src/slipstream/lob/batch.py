@@ -62,7 +62,7 @@ def run_into(books: Any, ops: Any, results: Any, start: int) -> int:
 
 
 def check_ops(ops: npt.NDArray[Any]) -> None:
-    """Raises ValueError if the rows are not OP_DTYPE, a kind is unknown, or one acts on a row not before it."""
+    """Raises ValueError if the rows are not OP_DTYPE, a kind is unknown, or one acts on what is no PLACE before it."""
     if ops.dtype != OP_DTYPE:
         raise ValueError(f"operations must be an array of OP_DTYPE, not of {ops.dtype}")
     unknown = np.flatnonzero((ops["kind"] < PLACE) | (ops["kind"] > MODIFY))
@@ -72,6 +72,9 @@ def check_ops(ops: npt.NDArray[Any]) -> None:
     wrong = acts[(ops["tag"][acts] >= acts) | (ops["tag"][acts] < 0)]
     if len(wrong):
         raise ValueError(f"operation {wrong[0]}: tag {ops['tag'][wrong[0]]} is not an earlier row")
+    wrong = acts[ops["kind"][ops["tag"][acts]] != PLACE]
+    if len(wrong):
+        raise ValueError(f"operation {wrong[0]}: row {ops['tag'][wrong[0]]} places no order to act on")
 
 
 def run(books: npt.NDArray[Any], ops: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
