@@ -25,9 +25,15 @@ MAINNET_SOURCE = "a"
 TESTNET_SOURCE = "b"
 
 
+_keccak_256 = sha3.keccak_256
+_sign_recoverable = lib.secp256k1_ecdsa_sign_recoverable
+_serialize_compact = lib.secp256k1_ecdsa_recoverable_signature_serialize_compact
+_CONTEXT, _NULL = GLOBAL_CONTEXT.ctx, ffi.NULL
+
+
 def keccak(data: bytes) -> bytes:
     """Keccak-256 as Ethereum uses it."""
-    digest: bytes = sha3.keccak_256(data).digest()
+    digest: bytes = _keccak_256(data).digest()
     return digest
 
 
@@ -195,6 +201,7 @@ class Signer:
         self._raw = raw
         self._signature = ffi.new("secp256k1_ecdsa_recoverable_signature *")
         self._compact = ffi.new("unsigned char[64]")
+        self._view = ffi.buffer(self._compact)
         self._recovery = ffi.new("int *")
 
     def __repr__(self) -> str:
@@ -207,13 +214,10 @@ class Signer:
         """
         if len(digest) != 32:
             raise ValueError(f"a digest is 32 bytes, not {len(digest)}")
-        context, null = GLOBAL_CONTEXT.ctx, ffi.NULL
-        if not lib.secp256k1_ecdsa_sign_recoverable(context, self._signature, digest, self._raw, null, null):
+        if not _sign_recoverable(_CONTEXT, self._signature, digest, self._raw, _NULL, _NULL):
             raise SecretError("libsecp256k1 refuses to sign with this key")
-        lib.secp256k1_ecdsa_recoverable_signature_serialize_compact(
-            context, self._compact, self._recovery, self._signature
-        )
-        raw = bytes(ffi.buffer(self._compact))
+        _serialize_compact(_CONTEXT, self._compact, self._recovery, self._signature)
+        raw = self._view[:]
         return Signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"), self._recovery[0] + 27)
 
     def sign_l1(
