@@ -15,7 +15,8 @@ class Permit:
         self._slug = slug
         self._require_mandate = require_mandate
         self.halts: dict[int, Halt] = {}
-        self.cleared = 0
+        self.cleared = 0  # by a Resume of everybody's halts
+        self._cleared_of: dict[str, int] = {}  # by a Resume of one writer's
         self.mandate: Mandate | None = None
         self.breaks: tuple[str, ...] = ()
         self.reconciled = False
@@ -33,18 +34,25 @@ class Permit:
                 return False
             self.mandate = event
         elif isinstance(event, Halt):
-            if event.generation <= self.cleared:
+            if event.generation <= max(self.cleared, self._cleared_of.get(event.who, 0)):
                 return False
             self.halts[event.generation] = event
         else:
-            self.cleared = max(self.cleared, event.generation)
-            self.halts = {generation: halt for generation, halt in self.halts.items() if generation > self.cleared}
+            if event.whose:
+                self._cleared_of[event.whose] = max(self._cleared_of.get(event.whose, 0), event.generation)
+            else:
+                self.cleared = max(self.cleared, event.generation)
+            self.halts = {
+                generation: halt
+                for generation, halt in self.halts.items()
+                if generation > event.generation or event.whose not in ("", halt.who)
+            }
         return True
 
     @property
     def next_generation(self) -> int:
         """A generation above every one seen, for a halt raised here."""
-        return max([self.cleared, *self.halts]) + 1
+        return max([self.cleared, *self._cleared_of.values(), *self.halts]) + 1
 
     def state(self, now_ns: int) -> TradingState:
         """The strictest of halts, lease and breaks."""

@@ -62,9 +62,10 @@ class Halt(msgspec.Struct, frozen=True, tag="halt"):
 
 
 class Resume(msgspec.Struct, frozen=True, tag="resume"):
-    """Clears every halt whose generation is not above this one."""
+    """Clears every halt whose generation is not above this one; ``whose`` narrows it to the halts of one writer."""
 
     generation: int
     who: str
     why: str
     ns: int = 0
+    whose: str = ""
