@@ -51,7 +51,7 @@ class BreakKind(Enum):
 class Break(msgspec.Struct, frozen=True, kw_only=True, tag="break"):
     """One difference. ``id`` is a function of kind, pod and subject: the same difference is the same break.
 
-    ``pod`` empty: the fund's. ``size`` is in ``unit`` (``USD``, a coin, ``orders``, ``s``). ``clears`` says how it ends.
+    ``pod`` empty: the fund's. ``size`` is in ``unit`` (``USD``, a coin, ``orders``, ``s``); ``clears``: how it ends.
     """
 
     id: str
