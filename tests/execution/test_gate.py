@@ -106,7 +106,7 @@ def test_caps_count_what_rests_and_what_is_on_its_way() -> None:
 def test_the_gross_cap_spans_coins_and_needs_a_price_for_each() -> None:
     kernel, _ = ready("2", limits=limits(gross_cap=D(7000)))
     assert refusal(kernel) is None
-    kernel.desk.ledger.open(account(T0, "0.1", coin="BTC"))
+    kernel.desk.ledger.open(T0, account(T0, "0.1", coin="BTC").positions)
     assert refusal(kernel, sz="3") == "worst case 10202.50 USD in all would exceed the gross cap 7000"
     assert refusal(kernel, SELL, "2001", "2") is None
 

@@ -30,7 +30,7 @@ def fill(number: int, side: Side, lots: int, px: int, fee: int) -> Fill:
 
 def opened() -> Ledger:
     ledger = Ledger()
-    ledger.open(account(T0))
+    ledger.open(T0, account(T0).positions)
     return ledger
 
 
@@ -78,7 +78,7 @@ def test_an_opening_contains_every_fill_up_to_its_time() -> None:
     ledger = Ledger()
     early = Fill("ETH", BUY, D(10), D(2), D(0), 1, 1, T0 - 5)
     assert not ledger.fill(early)
-    ledger.open(account(T0, "2"))
+    ledger.open(T0, account(T0, "2").positions)
     assert not ledger.fill(early)
     assert not ledger.fill(Fill("ETH", BUY, D(10), D(2), D(0), 9, 9, T0))
     assert ledger.position("ETH") == 2

@@ -128,10 +128,12 @@ class Gate:
         return None
 
     def coin_cap(self, coin: str) -> Decimal:
-        """The cap of a coin, USD: the smaller of ours and the mandate's."""
+        """The cap of a coin, USD: the smaller of ours and the mandate's, which if it names coins grants no others."""
         mandate = self._permit.mandate
         cap = self._limits.cap(coin)
-        return min(cap, mandate.coin_caps.get(coin, cap)) if mandate is not None else cap
+        if mandate is None or not mandate.coin_caps:
+            return cap
+        return min(cap, mandate.coin_caps.get(coin, ZERO))
 
     def gross_cap(self) -> Decimal:
         """The cap of all coins together, USD."""

@@ -24,7 +24,7 @@ from slipstream.execution.settings import KernelConfig
 from slipstream.execution.strategy import Strategy
 from slipstream.execution.view import DeskView
 from slipstream.execution.worker import Worker
-from slipstream.model.cloid import pod_prefix
+from slipstream.model.cloid import breaker_prefix, pod_prefix
 from slipstream.model.commands import Cancel, Command
 from slipstream.model.events import (
     AccountState,
@@ -66,6 +66,7 @@ class Kernel:
         self.quoter = Quoter(self.desk)
         self.worker = Worker(self.desk)
         self._ours = pod_prefix(slug)
+        self._prefixes = (self._ours, breaker_prefix(slug))
         self._last_state = TradingState.ACTIVE
         self._orphans: list[Order] = []
 
@@ -120,7 +121,7 @@ class Kernel:
         if isinstance(event, Fill):
             return self._fold_fill(event)
         if isinstance(event, FundingPayment):
-            desk.ledger.funding(event)
+            desk.ledger.funding(event, shared=not desk.config.owns_account)
         elif isinstance(event, AccountState):
             self._fold_account(event)
             return self._coins()
@@ -136,6 +137,8 @@ class Kernel:
 
     def _fold_answer(self, event: Ack | Reject | CancelReject | Unknown | Closed) -> list[str]:
         orders = self.desk.orders
+        if not (self.desk.config.owns_account or event.cloid.startswith(self._prefixes)):
+            return []
         before = orders.get(event.cloid)
         odd = None
         if isinstance(event, Ack):
@@ -171,7 +174,7 @@ class Kernel:
     def _fold_fill(self, event: Fill) -> list[str]:
         desk = self.desk
         known = desk.orders.of_oid(event.oid) is not None
-        ours = known or (event.cloid is not None and event.cloid.startswith(self._ours))
+        ours = known or (event.cloid is not None and event.cloid.startswith(self._prefixes))
         if not (ours or desk.config.owns_account):
             return []
         if not desk.ledger.fill(event):
@@ -204,8 +207,9 @@ class Kernel:
         desk.equity = state.equity
         if state.complete:
             if desk.ledger.opened_ns is None:
-                desk.ledger.open(state)
-                desk.report("opened", positions={p.coin: str(p.szi) for p in state.positions}, equity=str(state.equity))
+                held = state.positions if desk.config.owns_account else ()
+                desk.ledger.open(state.ns, held)
+                desk.report("opened", positions={p.coin: str(p.szi) for p in held}, equity=str(state.equity))
             elif desk.config.owns_account:
                 self._compare(state)
         orphans, lines = reconcile(desk.orders, state.orders, state.ns, self._ours)

@@ -7,11 +7,12 @@ then follows its own fills; when it and the venue differ, that is a break to be 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
 
-from slipstream.model.events import AccountState, Fill, FundingPayment
+from slipstream.model.events import AccountState, Fill, FundingPayment, Position
 
 ZERO = Decimal(0)
 SEEN = 200_000  # fills remembered for deduplication; sweeps overlap by minutes, not by months
@@ -88,6 +89,8 @@ class Ledger:
         self.opened_ns: int | None = None
         self._seen: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._paid: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._shared: deque[FundingPayment] = deque(maxlen=RECENT)  # rows of an account that others trade too
+        self._shared_ns = 0
         self._recent: deque[tuple[int, str, Decimal]] = deque(maxlen=RECENT)
 
     def line(self, coin: str) -> Line:
@@ -99,10 +102,10 @@ class Ledger:
         line = self.lines.get(coin)
         return line.position if line is not None else ZERO
 
-    def open(self, state: AccountState) -> None:
-        """Begin from what the venue reports. Fills up to that time are inside it and count no more."""
-        self.opened_ns = state.ns
-        for position in state.positions:
+    def open(self, ns: int, positions: Iterable[Position]) -> None:
+        """Begin from what the venue reports as ours. Fills up to that time are inside it and count no more."""
+        self.opened_ns = ns
+        for position in positions:
             cost = position.szi * position.entry_px
             self.lines[position.coin] = Line(position=position.szi, cost=cost, last_px=position.entry_px)
 
@@ -117,11 +120,19 @@ class Ledger:
         if self.opened_ns is None or fill.ns <= self.opened_ns:
             return False
         self.lines[fill.coin] = self.line(fill.coin).filled(fill)
-        self._recent.append((fill.ns, fill.coin, fill.sz * fill.side.sign))
+        signed = fill.sz * fill.side.sign
+        self._recent.append((fill.ns, fill.coin, signed))
+        if fill.ns <= self._shared_ns:
+            for row in self._shared:  # a fill that came later than the row it has a part in
+                if row.coin == fill.coin and fill.ns <= row.ns:
+                    self._receive(row.coin, row.usdc * signed / row.szi)
         return True
 
-    def funding(self, row: FundingPayment) -> bool:
-        """Count a funding row; False if it was counted before or happened before the opening."""
+    def funding(self, row: FundingPayment, *, shared: bool = False) -> bool:
+        """Count a funding row; False if it was counted before or happened before the opening.
+
+        On a shared account our part is that of our position then: the parts of all who share it add up to the row.
+        """
         key = (row.coin, row.ns)
         if key in self._paid:
             return False
@@ -130,9 +141,18 @@ class Ledger:
             self._paid.popitem(last=False)
         if self.opened_ns is None or row.ns <= self.opened_ns:
             return False
-        line = self.line(row.coin)
-        self.lines[row.coin] = msgspec.structs.replace(line, funding=line.funding + row.usdc)
+        if not shared:
+            self._receive(row.coin, row.usdc)
+        elif row.szi:
+            self._shared.append(row)
+            self._shared_ns = max(self._shared_ns, row.ns)
+            self._receive(row.coin, row.usdc * self.position_at(row.coin, row.ns) / row.szi)
         return True
+
+    def _receive(self, coin: str, usdc: Decimal) -> None:
+        line = self.line(coin)
+        if usdc:
+            self.lines[coin] = msgspec.structs.replace(line, funding=line.funding + usdc)
 
     def position_at(self, coin: str, ns: int) -> Decimal:
         """Our position as of a time: fills after it taken back."""

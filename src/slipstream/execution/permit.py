@@ -14,7 +14,7 @@ class Permit:
     def __init__(self, slug: str, require_mandate: bool) -> None:
         self._slug = slug
         self._require_mandate = require_mandate
-        self.halts: dict[int, Halt] = {}
+        self.halts: dict[tuple[int, str], Halt] = {}  # by generation and writer
         self.cleared = 0  # by a Resume of everybody's halts
         self._cleared_of: dict[str, int] = {}  # by a Resume of one writer's
         self.mandate: Mandate | None = None
@@ -24,7 +24,7 @@ class Permit:
     def begin(self) -> None:
         """A process starts: it must reconcile first; the halt of its own last shutdown is over."""
         self.reconciled = False
-        self.halts = {generation: halt for generation, halt in self.halts.items() if halt.who != SHUTDOWN}
+        self.halts = {key: halt for key, halt in self.halts.items() if halt.who != SHUTDOWN}
 
     def fold(self, event: Mandate | Halt | Resume) -> bool:
         """Take one; False if it is stale, or for another pod."""
@@ -36,23 +36,27 @@ class Permit:
         elif isinstance(event, Halt):
             if event.generation <= max(self.cleared, self._cleared_of.get(event.who, 0)):
                 return False
-            self.halts[event.generation] = event
+            # the same words again are the same halt, only later
+            same = [k for k, h in self.halts.items() if (h.who, h.state, h.why) == (event.who, event.state, event.why)]
+            for key in same:
+                event = max(event, self.halts.pop(key), key=lambda halt: halt.generation)
+            self.halts[event.generation, event.who] = event
         else:
             if event.whose:
                 self._cleared_of[event.whose] = max(self._cleared_of.get(event.whose, 0), event.generation)
             else:
                 self.cleared = max(self.cleared, event.generation)
             self.halts = {
-                generation: halt
-                for generation, halt in self.halts.items()
-                if generation > event.generation or event.whose not in ("", halt.who)
+                key: halt
+                for key, halt in self.halts.items()
+                if halt.generation > event.generation or event.whose not in ("", halt.who)
             }
         return True
 
     @property
     def next_generation(self) -> int:
         """A generation above every one seen, for a halt raised here."""
-        return max([self.cleared, *self._cleared_of.values(), *self.halts]) + 1
+        return max([self.cleared, *self._cleared_of.values(), *(h.generation for h in self.halts.values())]) + 1
 
     def state(self, now_ns: int) -> TradingState:
         """The strictest of halts, lease and breaks."""

@@ -68,8 +68,9 @@ class KernelConfig(msgspec.Struct, frozen=True, kw_only=True):
     - ``patience_ns``: how long a Target of urgency just above 0 stays passive; urgency u waits (1 - u) of it.
     - ``max_slippage``: how far beyond the touch an aggressive child may reach, as a fraction.
     - ``requote_ns``: the least time between two prices of one passive child.
-    - ``owns_account``: every fill of the account is ours; otherwise only those of our cloids, and positions are
-      not compared with the venue's.
+    - ``owns_account``: every fill of the account is ours. Otherwise the account is shared: ours are the fills of our
+      cloids and the breaker's for us, funding is our part of each row, we begin flat, and comparing positions with the
+      venue is left to the auditor, who sees everybody's.
     """
 
     limits: Limits

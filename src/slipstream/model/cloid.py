@@ -45,6 +45,14 @@ def pod_prefix(slug: str) -> str:
     return f"0x{pod_id(slug):08x}"
 
 
+BREAKER = "breaker"
+
+
+def breaker_prefix(slug: str) -> str:
+    """The start (``0x`` and 16 digits) of the breaker's cloids that act for a pod: its own number, then the pod's."""
+    return f"{pod_prefix(BREAKER)}{pod_id(slug):08x}"
+
+
 def parse_cloid(text: str) -> Cloid:
     """Read ``0x`` and 32 hex digits. Raises InvalidOrder on anything else."""
     digits = text[2:]

@@ -47,6 +47,8 @@ class BrokerOptions(msgspec.Struct, frozen=True, kw_only=True):
     ``nonce_file`` belongs to the key. ``stale_ns``: a market stream silent for longer is given up and made anew.
     ``since_ns``: fills and funding are read from here on (default: a day back); a pod passes its journal's last time.
     ``ip_weight``: this process's share of the 1,200 request weight a minute that one IP address has.
+    ``prefixes``: on an account that others trade too, the starts of the cloids whose events are delivered, and
+    reduce-only is not asked of the venue, which would hold it against everybody's position: the gate holds it to ours.
     """
 
     url: str = "http://127.0.0.1:3001"
@@ -63,6 +65,7 @@ class BrokerOptions(msgspec.Struct, frozen=True, kw_only=True):
     ip_weight: int = 1_200
     books: bool = True
     trades: bool = False
+    prefixes: tuple[str, ...] = ()
 
 
 def source_of(url: str, allow_mainnet: bool) -> str:
@@ -123,7 +126,7 @@ class HyperliquidBroker:
         await check_owner(self._rest, self.address, self._signer.address)
         self._nonces = self._nonces or Nonces(options.nonce_file, lambda: time.time_ns() // 1_000_000)
         since = state.time - DAY_MS if options.since_ns is None else options.since_ns // wire.MS
-        self._account = Account(self._rest, self.address, self._events.put_nowait, since)
+        self._account = Account(self._rest, self.address, self._deliver, since)
         self._entry = OrderEntry(
             self._rest,
             self._signer,
@@ -132,7 +135,8 @@ class HyperliquidBroker:
             address=self.address,
             source=self._source,
             vault=options.vault,
-            deliver=self._events.put_nowait,
+            deliver=self._deliver,
+            shared=bool(options.prefixes),
             fail=self._events.put_nowait,
             now_ns=self._clock.now,
         )
@@ -200,6 +204,12 @@ class HyperliquidBroker:
         now = self._clock.now()
         self._events.put_nowait(Disconnect(FEED, reason, now))
         self._events.put_nowait(Disconnect(USER_FEED, reason, now))
+
+    def _deliver(self, event: Event) -> None:
+        """Pass an account event on, unless it is about somebody else's order on a shared account."""
+        cloid = getattr(event, "cloid", None)
+        if cloid is None or not self._options.prefixes or cloid.startswith(self._options.prefixes):
+            self._events.put_nowait(event)
 
     async def _reconcile(self) -> None:
         assert self._account is not None

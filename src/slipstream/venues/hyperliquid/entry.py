@@ -10,10 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from slipstream.model.commands import Cancel, Command, Modify, Place, Query
 from slipstream.model.errors import OutcomeUnknown, Retry, VenueRejected
 from slipstream.model.events import Ack, Closed, Event, Reject, Unknown
-from slipstream.model.instrument import Instrument
+from slipstream.model.instrument import MIN_NOTIONAL, Instrument
 from slipstream.venues.hyperliquid import wire
 from slipstream.venues.hyperliquid.account import Seen
 from slipstream.venues.hyperliquid.actions import Request, events_of, requests, signed, statuses
@@ -44,6 +46,7 @@ class OrderEntry:
         deliver: Callable[[Event], None],
         fail: Callable[[BaseException], None],
         now_ns: Callable[[], int],
+        shared: bool = False,
         moment: float = 0.25,
         read_pause: float = 2.0,
     ) -> None:
@@ -57,6 +60,7 @@ class OrderEntry:
         self._deliver = deliver
         self._fail = fail
         self._now_ns = now_ns
+        self._shared = shared
         self._moment = moment
         self._pause = read_pause
         self._acked = Seen()
@@ -69,7 +73,7 @@ class OrderEntry:
         """Send a batch: cancels, modifies and placements as one request each; reads go on by themselves."""
         by_kind: dict[type, list[Any]] = {Place: [], Modify: [], Cancel: [], Query: []}
         for command in commands:
-            by_kind[type(command)].append(command)
+            by_kind[type(command)].append(_asking_less(command) if self._shared else command)
         batches = requests(by_kind[Place], by_kind[Modify], by_kind[Cancel], self._instruments)
         acting = [self._start(self._act(request)) for request in batches]
         for query in by_kind[Query]:
@@ -187,6 +191,15 @@ class OrderEntry:
                 return False
         self._lost.pop(cloid, None)
         return True
+
+
+def _asking_less(command: Command) -> Command:
+    """An order without reduce-only, unless it is one so small that only a closing order may be."""
+    if isinstance(command, Modify):
+        return msgspec.structs.replace(command, new=_asking_less(command.new))
+    if isinstance(command, Place) and command.reduce_only and command.px * command.sz >= MIN_NOTIONAL:
+        return msgspec.structs.replace(command, reduce_only=False)
+    return command
 
 
 def _places(command: Command) -> bool:

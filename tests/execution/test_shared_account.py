@@ -1,0 +1,91 @@
+"""A pod on an account that others trade too: whose fills, whose funding, whose halts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+from kernel_doubles import BUY, SELL, T0, D, Scripted, account, config
+
+from slipstream.execution.kernel import Kernel
+from slipstream.execution.ledger import Ledger
+from slipstream.execution.permit import Permit
+from slipstream.model.cloid import Cloid, pod_id
+from slipstream.model.events import Ack, Fill, FundingPayment
+from slipstream.model.instrument import Side
+from slipstream.model.mandate import Halt, Resume, TradingState
+
+MINE, OTHER, BREAKER = pod_id("puppet"), pod_id("other"), pod_id("breaker")
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("fill"), st.integers(0, 2), st.sampled_from([BUY, SELL]), st.integers(1, 9)),
+        st.tuples(st.just("fund"), st.integers(-50, 50)),
+    ),
+    max_size=40,
+)
+
+
+def fill(number: int, pod: int, side: Side = BUY, size: Decimal = D(1), run: int = 1, ns: int = 0) -> Fill:
+    cloid = str(Cloid(pod, run, number))
+    return Fill("ETH", side, D(2000), size, D("0.1"), number, number, ns or T0 + number, cloid=cloid)
+
+
+def shared() -> Kernel:
+    kernel = Kernel(Scripted(), (), config(owns_account=False), "puppet", 1)
+    kernel.begin(1, (), T0)
+    kernel.step(account(T0, "5"))
+    return kernel
+
+
+def test_it_begins_flat_and_counts_its_own_fills_and_the_breakers_for_it() -> None:
+    kernel = shared()
+    assert kernel.desk.ledger.position("ETH") == 0
+    kernel.step(fill(1, MINE, size=D(3)))
+    kernel.step(fill(2, OTHER, size=D(7)))
+    kernel.step(fill(3, BREAKER, SELL, D(2), run=MINE))
+    kernel.step(fill(4, BREAKER, SELL, D(2), run=OTHER))
+    assert kernel.desk.ledger.position("ETH") == 1
+    assert kernel.step(Ack(str(Cloid(OTHER, 1, 9)), 99, T0 + 5)) == []
+    kernel.step(account(T0 + 6, "8"))
+    assert kernel.desk.state is TradingState.ACTIVE
+
+
+@given(STEPS, st.randoms(use_true_random=False))
+def test_the_parts_of_all_pods_add_up_to_each_funding_row_in_any_order(steps: list, rng: object) -> None:
+    books = [Ledger() for _ in range(3)]
+    for book in books:
+        book.open(T0, ())
+    total, paid, events = D(0), D(0), []
+    for number, step in enumerate(steps, 1):
+        ns = T0 + number
+        if step[0] == "fill":
+            _, pod, side, lots = step
+            total += side.sign * lots
+            events.append((pod, fill(number, pod, side, D(lots), ns=ns)))
+        elif total:
+            usdc = D(step[1]).scaleb(-3)
+            paid += usdc
+            events.append((None, FundingPayment("ETH", usdc, total, D("0.0001"), ns)))
+    rng.shuffle(events)  # type: ignore[attr-defined]
+    for pod, event in events * 2:
+        for number, book in enumerate(books):
+            if isinstance(event, FundingPayment):
+                book.funding(event, shared=True)
+            elif number == pod:
+                book.fill(event)
+    assert abs(sum(book.line("ETH").funding for book in books) - paid) < D("1e-18")
+
+
+def test_a_resume_may_clear_one_writers_halts_alone() -> None:
+    permit = Permit("puppet", require_mandate=False)
+    permit.reconciled = True
+    for who, state in (("auditor", TradingState.HALTED), ("operator", TradingState.REDUCING)):
+        permit.fold(Halt(5, state, who, "why", "how"))
+    assert permit.state(T0) is TradingState.HALTED
+    permit.fold(Resume(9, "auditor", "gone", whose="auditor"))
+    assert permit.state(T0) is TradingState.REDUCING
+    assert not permit.fold(Halt(8, TradingState.HALTED, "auditor", "an old one, come late", "how"))
+    assert permit.fold(Halt(8, TradingState.REDUCING, "operator", "why", "how")) and len(permit.halts) == 1
+    permit.fold(Resume(9, "operator", "all clear"))
+    assert permit.state(T0) is TradingState.ACTIVE and not permit.halts
