@@ -11,13 +11,13 @@ class ActionBudget:
     """Counts every request; placements stop while a reserve for cancels is left, cancels are never held back."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._since_mandate = 0
         self.begin()
 
     def begin(self) -> None:
         """A process starts: a full bucket, and the venue's count is to be read anew."""
-        self._tokens = float(self._limits.burst)
+        self._tokens = float(self.limits.burst)
         self._refilled_ns = 0
         self.last: Budget | None = None
         self.sent = 0
@@ -38,7 +38,7 @@ class ActionBudget:
 
     def _refill(self, now_ns: int) -> None:
         elapsed = max(0, now_ns - self._refilled_ns) / SECOND
-        self._tokens = min(float(self._limits.burst), self._tokens + elapsed * self._limits.actions_per_second)
+        self._tokens = min(float(self.limits.burst), self._tokens + elapsed * self.limits.actions_per_second)
         self._refilled_ns = max(now_ns, self._refilled_ns)
 
     def leased(self, mandate: Mandate) -> None:
@@ -53,11 +53,11 @@ class ActionBudget:
     def refusal(self, now_ns: int, mandate: Mandate | None) -> str | None:
         """Why no order may be placed now, or None. A mandate's ``action_budget`` of 0 sets no bound."""
         self._refill(now_ns)
-        if self._tokens < self._limits.cancel_reserve + 1:
-            return f"action rate: more than {self._limits.actions_per_second:g} a second, the rest is for cancels"
+        if self._tokens < self.limits.cancel_reserve + 1:
+            return f"action rate: more than {self.limits.actions_per_second:g} a second, the rest is for cancels"
         left = self.address_left
-        if left is not None and left <= self._limits.address_reserve:
-            return f"address budget: {left} requests left, {self._limits.address_reserve} are reserved for cancels"
+        if left is not None and left <= self.limits.address_reserve:
+            return f"address budget: {left} requests left, {self.limits.address_reserve} are reserved for cancels"
         if mandate is not None and 0 < mandate.action_budget <= self._since_mandate:
             return f"mandate {mandate.version}: its {mandate.action_budget} actions are spent"
         return None

@@ -18,7 +18,7 @@ from slipstream.execution.ledger import Ledger
 from slipstream.execution.market import Market
 from slipstream.execution.orders import OrderTable, Working
 from slipstream.execution.permit import Permit
-from slipstream.execution.settings import KernelConfig
+from slipstream.execution.settings import KernelConfig, Limits
 from slipstream.model.cloid import Cloid, pod_id
 from slipstream.model.commands import Cancel, Command, Modify, Place, Query, Report, SetTimer
 from slipstream.model.errors import ConfigError
@@ -34,6 +34,7 @@ class Desk:
 
     def __init__(self, instruments: Iterable[Instrument], config: KernelConfig, slug: str, run: int) -> None:
         self.config = config
+        self._given = config.limits
         self.slug = slug
         self.run = run
         self.instruments: Mapping[str, Instrument] = by_coin(instruments)
@@ -44,6 +45,8 @@ class Desk:
         self.budget = ActionBudget(config.limits)
         self.gate = Gate(config.limits, self.market, self.orders, self.ledger, self.permit, self.budget)
         self.equity = Decimal(0)
+        self.account_ns = 0  # event time of the newest account event folded
+        self.configured: dict[str, str] = {}
         self._intent = 0
         self._out: list[Command] = []
         self._refused: dict[tuple[str, Side], str] = {}
@@ -59,6 +62,17 @@ class Desk:
         self._intent = 0
         self._refused.clear()
         self._out.clear()
+
+    def configure(self, values: Mapping[str, str]) -> None:
+        """Tighten limits within the config; an empty value returns one to it. Raises ConfigError, changing nothing."""
+        self.configured, limits = self.check(values)
+        self.config = msgspec.structs.replace(self.config, limits=limits)
+        self.gate.limits = self.budget.limits = limits
+
+    def check(self, values: Mapping[str, str]) -> tuple[dict[str, str], Limits]:
+        """What `configure` would come to. Raises ConfigError."""
+        wanted = {name: text for name, text in (self.configured | dict(values)).items() if text}
+        return wanted, self._given.narrowed(wanted)
 
     @property
     def now_ns(self) -> int:

@@ -24,7 +24,7 @@ class Gate:
     def __init__(
         self, limits: Limits, market: Market, orders: OrderTable, ledger: Ledger, permit: Permit, budget: ActionBudget
     ) -> None:
-        self._limits = limits
+        self.limits = limits
         self._market = market
         self._orders = orders
         self._ledger = ledger
@@ -48,7 +48,7 @@ class Gate:
         """Why no order at all may be placed in a coin now, or None."""
         if not self._permit.reconciled:
             return "the account has not been reconciled yet"
-        for feed in self._limits.required_feeds:
+        for feed in self.limits.required_feeds:
             trouble = self._market.feed_trouble(feed)
             if trouble is not None:
                 return trouble
@@ -61,8 +61,8 @@ class Gate:
         age = self._market.age_ns(coin)
         if age is None:
             return f"no price of {coin} yet"
-        if age > self._limits.max_feed_age_ns:
-            return f"the price of {coin} is {age / 1e9:.1f} s old (limit {self._limits.max_feed_age_ns / 1e9:.1f} s)"
+        if age > self.limits.max_feed_age_ns:
+            return f"the price of {coin} is {age / 1e9:.1f} s old (limit {self.limits.max_feed_age_ns / 1e9:.1f} s)"
         return None if self._market.reference(coin) is not None else f"no two-sided price of {coin}"
 
     def _shape(self, place: Place, instrument: Instrument) -> str | None:
@@ -96,14 +96,14 @@ class Gate:
         if reference is None:
             return f"no reference price of {place.coin}"
         distance = abs(place.px / reference - 1)
-        if distance > Decimal(repr(self._limits.fat_finger)):
+        if distance > Decimal(repr(self.limits.fat_finger)):
             return f"price {place.px} is {distance:.1%} from the reference price {reference}"
         notional = place.px * place.sz
         closes = place.reduce_only and place.sz == abs(self._ledger.position(place.coin))
-        if notional < self._limits.min_notional and not closes:
-            return f"worth {notional:f} USD, less than {self._limits.min_notional}"
-        if notional > self._limits.max_order:
-            return f"worth {notional:f} USD, more than max_order {self._limits.max_order}"
+        if notional < self.limits.min_notional and not closes:
+            return f"worth {notional:f} USD, less than {self.limits.min_notional}"
+        if notional > self.limits.max_order:
+            return f"worth {notional:f} USD, more than max_order {self.limits.max_order}"
         return None
 
     def _caps(self, place: Place) -> str | None:
@@ -130,7 +130,7 @@ class Gate:
     def coin_cap(self, coin: str) -> Decimal:
         """The cap of a coin, USD: the smaller of ours and the mandate's, which if it names coins grants no others."""
         mandate = self._permit.mandate
-        cap = self._limits.cap(coin)
+        cap = self.limits.cap(coin)
         if mandate is None or not mandate.coin_caps:
             return cap
         return min(cap, mandate.coin_caps.get(coin, ZERO))
@@ -138,7 +138,7 @@ class Gate:
     def gross_cap(self) -> Decimal:
         """The cap of all coins together, USD."""
         mandate = self._permit.mandate
-        return min(self._limits.gross_cap, mandate.gross_cap) if mandate is not None else self._limits.gross_cap
+        return min(self.limits.gross_cap, mandate.gross_cap) if mandate is not None else self.limits.gross_cap
 
     def gross(self, without: str = "") -> Decimal | None:
         """Worst-case notional of all coins but one, USD; None if a held coin has no price at all."""

@@ -26,6 +26,7 @@ from slipstream.execution.view import DeskView
 from slipstream.execution.worker import Worker
 from slipstream.model.cloid import breaker_prefix, pod_prefix
 from slipstream.model.commands import Cancel, Command
+from slipstream.model.errors import ConfigError
 from slipstream.model.events import (
     AccountState,
     Ack,
@@ -48,6 +49,7 @@ from slipstream.model.events import (
 from slipstream.model.instrument import Instrument
 from slipstream.model.intents import Intent, Note, Quote, Target, Wake
 from slipstream.model.mandate import Halt, Mandate, Resume, TradingState
+from slipstream.model.messages import Configure
 from slipstream.model.order import Order
 
 TICK = "kernel:tick"
@@ -69,6 +71,7 @@ class Kernel:
         self._prefixes = (self._ours, breaker_prefix(slug))
         self._last_state = TradingState.ACTIVE
         self._orphans: list[Order] = []
+        self._configured = 0  # generation of the last Configure
 
     def begin(self, run: int, instruments: Iterable[Instrument], now_ns: int) -> list[Command]:
         """Start a process at a time, under a run number of its own; the commands that set it going."""
@@ -121,6 +124,7 @@ class Kernel:
         if isinstance(event, Fill):
             return self._fold_fill(event)
         if isinstance(event, FundingPayment):
+            desk.account_ns = max(desk.account_ns, event.ns)
             desk.ledger.funding(event, shared=not desk.config.owns_account)
         elif isinstance(event, AccountState):
             self._fold_account(event)
@@ -131,9 +135,24 @@ class Kernel:
             if desk.permit.fold(event) and isinstance(event, Mandate):
                 desk.budget.leased(event)
             return self._coins()
+        elif isinstance(event, Configure):
+            self._configure(event)
+            return self._coins()
         elif isinstance(event, Disconnect | Reconnect):
             return self._coins()
         return []
+
+    def _configure(self, event: Configure) -> None:
+        desk = self.desk
+        if event.pod != desk.slug or event.generation <= self._configured:
+            return
+        self._configured = event.generation
+        try:
+            desk.configure(event.values)
+        except ConfigError as error:
+            desk.report("odd", text=f"not configured as {event.who} asked: {error}")
+        else:
+            desk.report("note", text=f"limits configured by {event.who}: {event.why}", **desk.configured)
 
     def _fold_answer(self, event: Ack | Reject | CancelReject | Unknown | Closed) -> list[str]:
         orders = self.desk.orders
@@ -177,6 +196,7 @@ class Kernel:
         ours = known or (event.cloid is not None and event.cloid.startswith(self._prefixes))
         if not (ours or desk.config.owns_account):
             return []
+        desk.account_ns = max(desk.account_ns, event.ns)
         if not desk.ledger.fill(event):
             return []
         odd = desk.orders.fill(event)
@@ -205,6 +225,7 @@ class Kernel:
         desk = self.desk
         desk.market.heard(USER_FEED)
         desk.equity = state.equity
+        desk.account_ns = max(desk.account_ns, state.ns if state.complete else 0)
         if state.complete:
             if desk.ledger.opened_ns is None:
                 held = state.positions if desk.config.owns_account else ()

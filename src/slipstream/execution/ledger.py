@@ -23,7 +23,7 @@ class Line(msgspec.Struct, frozen=True):
     """One coin. ``cost`` is what the open position cost, signed like it: average price times position.
 
     ``realised`` is profit of closed parts before fees; ``fees`` are paid (negative: rebates); ``funding`` is received
-    (negative: paid); ``volume`` is traded notional. All USD.
+    (negative: paid); ``volume`` is traded notional, ``taker_volume`` the part of it that crossed. All USD.
     """
 
     position: Decimal = ZERO
@@ -32,6 +32,7 @@ class Line(msgspec.Struct, frozen=True):
     fees: Decimal = ZERO
     funding: Decimal = ZERO
     volume: Decimal = ZERO
+    taker_volume: Decimal = ZERO
     fills: int = 0
     last_px: Decimal = ZERO
 
@@ -65,6 +66,7 @@ class Line(msgspec.Struct, frozen=True):
             realised=self.realised + cost - self.cost - signed * fill.px,
             fees=self.fees + fill.fee,
             volume=self.volume + fill.sz * fill.px,
+            taker_volume=self.taker_volume + (fill.sz * fill.px if fill.crossed else ZERO),
             fills=self.fills + 1,
             last_px=fill.px,
         )

@@ -6,6 +6,7 @@ from slipstream.model.mandate import Halt, Mandate, Resume, TradingState
 
 _ORDER = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 SHUTDOWN = "pod"  # who of the halt that a stopping pod gives itself; the next start clears it
+WATCH = "beat watch"  # who of the halt that a pod gives itself while nobody watches it; the next start watches anew
 
 
 class Permit:
@@ -22,9 +23,9 @@ class Permit:
         self.reconciled = False
 
     def begin(self) -> None:
-        """A process starts: it must reconcile first; the halt of its own last shutdown is over."""
+        """A process starts: it must reconcile first; the halts that the last one gave itself are over."""
         self.reconciled = False
-        self.halts = {key: halt for key, halt in self.halts.items() if halt.who != SHUTDOWN}
+        self.halts = {key: halt for key, halt in self.halts.items() if halt.who not in (SHUTDOWN, WATCH)}
 
     def fold(self, event: Mandate | Halt | Resume) -> bool:
         """Take one; False if it is stale, or for another pod."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import msgspec
 
@@ -11,6 +13,7 @@ from slipstream.model.errors import ConfigError
 from slipstream.model.instrument import MIN_NOTIONAL
 
 SECOND = 1_000_000_000
+NARROWABLE = ("gross_cap", "coin_cap", "max_order", "fat_finger", "actions_per_second")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +53,37 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"limits: cancel_reserve {self.cancel_reserve} must be less than burst {self.burst}")
         if self.max_feed_age_ns <= 0:
             raise ConfigError(f"limits: max_feed_age_ns is {self.max_feed_age_ns}; give a time above 0")
+
+    def narrowed(self, values: Mapping[str, str]) -> Limits:
+        """These limits with some made tighter: ``gross_cap``, ``coin_cap``, ``coin_caps.<coin>``, ``max_order``,
+        ``fat_finger``, ``actions_per_second``.
+
+        Raises ConfigError: an unknown name, not a number, or looser than the config of the process allows.
+        """
+        changes: dict[str, Any] = {}
+        caps = dict(self.coin_caps)
+        for name, text in values.items():
+            field, _, coin = name.partition(".")
+            if name not in NARROWABLE and not (field == "coin_caps" and coin):
+                raise ConfigError(
+                    f"limits: {name} cannot be configured; choose of {', '.join(NARROWABLE)}, coin_caps.X"
+                )
+            try:
+                amount = Decimal(text)
+            except InvalidOperation:
+                amount = Decimal("nan")
+            most = self.cap(coin) if coin else Decimal(str(getattr(self, name)))
+            if not amount.is_finite() or amount < 0 or amount > most:
+                raise ConfigError(
+                    f"limits: {name} is {text!r}; give a number from 0 to {most}, which the config allows"
+                )
+            if coin:
+                caps[coin] = amount
+            else:
+                changes[name] = amount if isinstance(getattr(self, name), Decimal) else float(amount)
+        if "coin_cap" in changes:
+            caps = {coin: min(cap, changes["coin_cap"]) for coin, cap in caps.items()}
+        return msgspec.structs.replace(self, **changes, coin_caps=caps)
 
     def cap(self, coin: str) -> Decimal:
         """The cap of one coin's absolute worst-case notional, USD."""

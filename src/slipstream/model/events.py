@@ -12,6 +12,7 @@ import msgspec
 
 from slipstream.model.instrument import Side
 from slipstream.model.mandate import Halt, Mandate, Resume
+from slipstream.model.messages import Configure
 from slipstream.model.order import Order
 
 
@@ -218,4 +219,5 @@ Event = (
     | Mandate
     | Halt
     | Resume
+    | Configure
 )

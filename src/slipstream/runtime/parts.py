@@ -13,8 +13,10 @@ from slipstream.execution.settings import KernelConfig
 from slipstream.execution.strategy import Strategy
 from slipstream.model.order import Order
 from slipstream.model.ports import Broker, Feed
+from slipstream.runtime.bus.port import Bus
 from slipstream.runtime.clock import WaitingClock
 from slipstream.runtime.journal import SqliteJournal
+from slipstream.runtime.link import LinkOptions
 from slipstream.runtime.secrets import Secret
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class PodParts:
     """What a pod is made of. Times are wall seconds.
 
     ``run`` fixes the run number (tests); by default it is the wall's second, and above every run in the journal.
+    ``bus`` and ``link`` tie it to its fund; without them it stands alone. ``account`` is the address it trades on.
     ``keep_rows`` bounds the public data kept in the journal; ``stop_timeout`` the wait for cancels at the end.
     """
 
@@ -47,6 +50,9 @@ class PodParts:
     start_timeout: float = 60.0
     stop_timeout: float = 10.0
     handle_signals: bool = True
+    account: str = ""
+    bus: Bus | None = None
+    link: LinkOptions | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,19 +24,24 @@ import uvloop
 
 from slipstream.execution.kernel import Kernel
 from slipstream.execution.permit import SHUTDOWN
-from slipstream.execution.strategy import Strategy
 from slipstream.model.commands import Command
-from slipstream.model.errors import JournalError, Retry, SlipstreamError
+from slipstream.model.errors import JournalError, Retry
 from slipstream.model.events import Disconnect, Event
 from slipstream.model.instrument import Instrument
 from slipstream.model.mandate import Halt, Resume, TradingState
+from slipstream.model.messages import Configure, PodReport
 from slipstream.model.ports import Feed
+from slipstream.runtime.bus.port import Bus
 from slipstream.runtime.inbox import Inbox
+from slipstream.runtime.leaving import catch_signals, close_feeds
+from slipstream.runtime.link import Link, LinkOptions
 from slipstream.runtime.parts import Outcome, PodParts
 from slipstream.runtime.records import Session
 from slipstream.runtime.replay import recover
+from slipstream.runtime.self_report import self_report
 from slipstream.runtime.sender import Sender, not_sent
-from slipstream.runtime.snapshot import read_snapshot, write_snapshot
+from slipstream.runtime.snapshot import restore, write_snapshot
+from slipstream.runtime.status import Configure as StatusConfigure
 from slipstream.runtime.status import Order as StatusOrder
 from slipstream.runtime.status import StatusServer
 from slipstream.runtime.timers import Timers
@@ -52,7 +55,7 @@ class Pod:
 
     def __init__(self, parts: PodParts) -> None:
         self.parts = parts
-        self.slug = parts.strategy.slug
+        self._slug = parts.strategy.slug
         self.inbox = Inbox()
         self.watch = Watch(self.slug, parts.say)
         self.phase = "starting"
@@ -67,6 +70,11 @@ class Pod:
         self._stop_at: float | None = None
         self._snapshot_at = time.monotonic() + parts.snapshot_every
         self._pruned_at = 0
+
+    @property
+    def slug(self) -> str:
+        """The pod's name: its strategy's."""
+        return self._slug
 
     @property
     def kernel(self) -> Kernel:
@@ -93,6 +101,7 @@ class Pod:
                     self.watch.metrics.text,
                     halt=self.halt,
                     resume=self.resume,
+                    configure=self.configure,
                     token=parts.status_token,
                     port=parts.status_port,
                 )
@@ -145,6 +154,8 @@ class Pod:
             tasks = [group.create_task(self._sender.run(), name="sender")]
             tasks.append(group.create_task(self._pump("hl", parts.broker), name="broker"))
             tasks.extend(group.create_task(self._pump(name, feed), name=name) for name, feed in parts.feeds.items())
+            if parts.bus is not None and parts.link is not None:
+                tasks.append(group.create_task(self._linked(parts.bus, parts.link), name="link"))
             if parts.on_ready is not None:
                 tasks.append(group.create_task(_call(parts.on_ready(self)), name="on_ready"))
             try:
@@ -171,6 +182,36 @@ class Pod:
         self.watch.first_error(text)
         self.inbox.put(Disconnect(name, text, self.parts.clock.now()))
         self.stop(text, failed=True)
+
+    async def _linked(self, bus: Bus, options: LinkOptions) -> None:
+        """Talk with the fund. A link that raises ends the pod: a pod that nobody can reach must not trade on."""
+        try:
+            async with bus:
+                await Link(bus, self, options).run()
+        except Exception as error:
+            self.watch.log.exception("link failed")
+            self.stop(f"link: {type(error).__name__}: {error}", failed=True)
+
+    def put(self, event: Event) -> None:
+        """Take an event in."""
+        self.inbox.put(event)
+
+    def now(self) -> int:
+        """Venue time, ns."""
+        return self.parts.clock.now()
+
+    def report(self, seq: int) -> PodReport:
+        """What the pod says of itself, as of the last event handled."""
+        parts = self.parts
+        return self_report(
+            self._kernel,
+            account=parts.account,
+            phase=self.phase,
+            error=self.watch.error,
+            seq=seq,
+            ns=parts.clock.now(),
+            wall_ns=time.time_ns(),
+        )
 
     async def _loop(self) -> None:
         while self._fault is None and not self._is_over():
@@ -258,6 +299,13 @@ class Pod:
         self.inbox.put(Resume(generation, order.who, order.why, self.parts.clock.now()))
         return generation
 
+    def configure(self, wanted: StatusConfigure) -> int:
+        """Tighten limits within the config. Raises ConfigError if the config does not allow it; the generation."""
+        self._kernel.desk.check(wanted.values)
+        now = self.parts.clock.now()
+        self.inbox.put(Configure(now, self.slug, wanted.values, wanted.who, wanted.why, now))
+        return now
+
     def stop(self, why: str, *, failed: bool = False) -> None:
         """Stop in order: cancel what rests, wait for the ends. A second call stops at once."""
         if self._stop_why is not None:
@@ -340,34 +388,8 @@ class Pod:
             "fills": list(self.watch.fills),
             "notes": list(self.watch.notes),
             "kernel": self._kernel.status(),
+            "report": msgspec.to_builtins(self.report(0)),
         }
-
-
-def restore(strategy: Strategy, path: Path | None) -> dict[str, Any]:
-    """Give a strategy its snapshot, through the bytes that the journal keeps: a replay starts from the same."""
-    if path is not None and (found := read_snapshot(path)):
-        strategy.restore(found)
-    state: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(strategy.snapshot()))
-    strategy.restore(state)
-    return state
-
-
-def catch_signals(stack: AsyncExitStack, stop: Callable[[str], None]) -> None:
-    """Stop on SIGTERM and SIGINT for as long as the stack is open."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, f"{signal.Signals(number).name} received")
-        stack.callback(loop.remove_signal_handler, number)
-
-
-async def close_feeds(parts: PodParts, watch: Watch) -> None:
-    """Close feeds and broker, each for a bounded time."""
-    for name, feed in [*parts.feeds.items(), ("broker", parts.broker)]:
-        try:
-            async with asyncio.timeout(5.0):
-                await feed.close()
-        except (SlipstreamError, OSError, TimeoutError) as error:
-            watch.log.warning("feed did not close", feed=name, error=str(error))
 
 
 async def _call(awaitable: Awaitable[None]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from slipstream.execution.strategy import Strategy
 from slipstream.model.errors import ConfigError
 
 
@@ -33,3 +34,12 @@ def read_snapshot(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"state snapshot {path}: not a JSON object; move it away to start with fresh estimates")
     return found
+
+
+def restore(strategy: Strategy, path: Path | None) -> dict[str, Any]:
+    """Give a strategy its snapshot, through the bytes that the journal keeps: a replay starts from the same."""
+    if path is not None and (found := read_snapshot(path)):
+        strategy.restore(found)
+    state: dict[str, Any] = msgspec.msgpack.decode(msgspec.msgpack.encode(strategy.snapshot()))
+    strategy.restore(state)
+    return state

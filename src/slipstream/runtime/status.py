@@ -1,4 +1,4 @@
-"""A window on one process: GET /status (JSON), GET /metrics, GET /healthz; POST /halt and /resume with a token.
+"""A window on one process: GET /status (JSON), /metrics, /healthz; POST /halt, /resume and /configure with a token.
 
 It listens on a loopback address only, and answers only requests that name one as their host, so that no web page can
 reach it through a name of its own.
@@ -30,6 +30,14 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     who: str = "operator"
 
 
+class Configure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /configure: names of limits and their new text; an empty text returns one to the config."""
+
+    why: str
+    values: dict[str, str]
+    who: str = "operator"
+
+
 class StatusServer:
     """Serves a process's status; an async context manager. ``port`` 0 takes a free one."""
 
@@ -40,6 +48,7 @@ class StatusServer:
         *,
         halt: Callable[[Order], int] | None = None,
         resume: Callable[[Order], int] | None = None,
+        configure: Callable[[Configure], int] | None = None,
         token: Secret | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -48,7 +57,11 @@ class StatusServer:
             raise ConfigError(f"status host {host!r} is not a loopback address; use 127.0.0.1")
         self._status = status
         self._metrics = metrics
-        self._actions = {"/halt": halt, "/resume": resume}
+        self._actions: dict[str, tuple[type[Order | Configure], Callable[[Any], int] | None]] = {
+            "/halt": (Order, halt),
+            "/resume": (Order, resume),
+            "/configure": (Configure, configure),
+        }
         self._token = token
         self._host = host
         self.port = port
@@ -61,6 +74,7 @@ class StatusServer:
         app.router.add_get("/metrics", self._get_metrics)
         app.router.add_post("/halt", self._post)
         app.router.add_post("/resume", self._post)
+        app.router.add_post("/configure", self._post)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self.port)
@@ -94,19 +108,22 @@ class StatusServer:
         return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _post(self, request: web.Request) -> web.Response:
-        action = self._actions.get(request.path)
+        shape, action = self._actions[request.path]
         if action is None or self._token is None:
             return _refuse(403, "this process takes no orders here: it was started without a status token")
         given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         if not hmac.compare_digest(given.encode(), self._token.reveal().encode()):
             return _refuse(401, "the token is missing or wrong: send `Authorization: Bearer <token>`")
         try:
-            order = msgspec.json.decode(await request.read(), type=Order)
+            order = msgspec.json.decode(await request.read(), type=shape)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             return _refuse(400, f'the body must be JSON such as {{"why": "..."}}: {error}')
         if not order.why.strip():
             return _refuse(400, "say why: `why` is empty")
-        body = msgspec.json.encode({"generation": action(order)})
+        try:
+            body = msgspec.json.encode({"generation": action(order)})
+        except ConfigError as error:
+            return _refuse(400, str(error))
         return web.Response(body=body, content_type="application/json")
 
 

@@ -1,0 +1,1 @@
+"""The fund's bus: one port, adapters for MQTT and for a single process, and an embedded broker."""
