@@ -1,4 +1,4 @@
-"""What a journal holds: sessions and rows, their tables and their bytes.
+"""What a journal holds: sessions and rows, and their bytes.
 
 MessagePack with Decimals as their digits: the same values are the same bytes wherever they are written.
 """
@@ -6,11 +6,9 @@ MessagePack with Decimals as their digits: the same values are the same bytes wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text
 
 from slipstream.execution.settings import KernelConfig
 from slipstream.model.commands import Cancel, Command, Modify, Place, Query
@@ -18,27 +16,7 @@ from slipstream.model.errors import JournalError
 from slipstream.model.events import AssetContext, Bbo, Event, L2Book, Timer, Trade
 from slipstream.model.instrument import Instrument
 
-SCHEMA = 1
 Step = tuple[Event, Sequence[Command]]
-
-META = MetaData()
-HEAD = Table("journal", META, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
-SESSIONS = Table(
-    "sessions",
-    META,
-    Column("seq", Integer, primary_key=True),
-    Column("run", Integer, nullable=False, unique=True),
-    Column("ns", Integer, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-)
-ROWS = Table(
-    "rows",
-    META,
-    Column("seq", Integer, primary_key=True),
-    Column("needed", Integer, nullable=False),
-    Column("event", LargeBinary, nullable=False),
-    Column("commands", LargeBinary, nullable=False),
-)
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +51,9 @@ def is_needed(event: Event, commands: Sequence[Command]) -> bool:
     return not public or any(isinstance(command, Place | Modify | Cancel | Query) for command in commands)
 
 
-def decode(decoder: msgspec.msgpack.Decoder[Any], data: bytes, path: Path, seq: int) -> Any:
+def decode(decoder: msgspec.msgpack.Decoder[Any], data: bytes, name: str, seq: int) -> Any:
+    """The value of a row's bytes. Raises JournalError that names the journal and the row."""
     try:
         return decoder.decode(data)
     except msgspec.DecodeError as error:
-        raise JournalError(f"journal {path}: row {seq} cannot be read: {error}") from None
+        raise JournalError(f"journal {name}: row {seq} cannot be read: {error}") from None

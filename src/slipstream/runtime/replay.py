@@ -10,7 +10,7 @@ import msgspec
 from slipstream.execution.kernel import Kernel
 from slipstream.execution.strategy import Strategy
 from slipstream.model.commands import Command
-from slipstream.runtime.journal import SqliteJournal
+from slipstream.runtime.journal import Journal
 from slipstream.runtime.records import Session, encode_commands
 
 Maker = Callable[[Session], Strategy]  # builds the strategy of a session from its strategy_config
@@ -31,7 +31,7 @@ class Verdict(msgspec.Struct, frozen=True):
         return self.difference is None
 
 
-def recover(kernel: Kernel, journal: SqliteJournal) -> int:
+def recover(kernel: Kernel, journal: Journal) -> int:
     """Fold everything the journal holds into a fresh kernel; how many rows. Raises JournalError.
 
     Only rows the account's state depends on are read: prices of the past are of no use to the next process.
@@ -39,7 +39,7 @@ def recover(kernel: Kernel, journal: SqliteJournal) -> int:
     return _fold(kernel, journal, journal.sessions())
 
 
-def replay(journal: SqliteJournal, make_strategy: Maker) -> Verdict:
+def replay(journal: Journal, make_strategy: Maker) -> Verdict:
     """Run every recorded session again and compare each row's commands with the recorded bytes.
 
     Each session starts from what `recover` makes of the rows before it, from the strategy snapshot it recorded, and
@@ -68,7 +68,7 @@ def replay(journal: SqliteJournal, make_strategy: Maker) -> Verdict:
     return Verdict(len(sessions), skipped, rows, count)
 
 
-def _fold(kernel: Kernel, journal: SqliteJournal, sessions: list[Session], stop: int | None = None) -> int:
+def _fold(kernel: Kernel, journal: Journal, sessions: list[Session], stop: int | None = None) -> int:
     """Fold sessions in order; rows after sequence number ``stop`` are left."""
     rows = 0
     for number, session in enumerate(sessions):
