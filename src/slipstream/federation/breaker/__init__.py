@@ -1,0 +1,1 @@
+"""The breaker: decides to cancel and to reduce, and can decide nothing else."""
