@@ -20,9 +20,10 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from slipstream.model.commands import Command
 from slipstream.model.errors import JournalError
-from slipstream.model.events import Event
+from slipstream.model.events import Event, Fill, FundingPayment
 from slipstream.runtime.journal.address import Address, FileAddress
 from slipstream.runtime.journal.database import CHUNK, Database, Sync, get_key, set_key
+from slipstream.runtime.journal.ledger import record
 from slipstream.runtime.journal.open import open_database
 from slipstream.runtime.journal.tables import ROWS, SESSIONS
 from slipstream.runtime.records import (
@@ -91,9 +92,12 @@ class Journal:
             return self._seq
         orders = False
         rows = []
+        money: list[tuple[int, Event]] = []
         for number, (one, commands) in enumerate(steps, self._seq + 1):
             needed = is_needed(one, commands)
             orders = orders or (needed and bool(commands))
+            if isinstance(one, Fill | FundingPayment):
+                money.append((number, one))
             rows.append(
                 {
                     "seq": number,
@@ -102,7 +106,13 @@ class Journal:
                     "commands": encode_commands(commands),
                 }
             )
-        self._database.write("write", lambda c: c.execute(insert(ROWS), rows), strict=self._is_strict(orders))
+
+        def write(connection: Connection) -> None:
+            connection.execute(insert(ROWS), rows)
+            if money:
+                record(connection, money)
+
+        self._database.write("write", write, strict=self._is_strict(orders))
         self._seq += len(steps)
         return self._seq
 

@@ -71,7 +71,11 @@ class PostgresDatabase(Database):
         if row is None or not row[0]:
             owner = connection.execute(_OWNER, halves).fetchone()
             connection.close()
-            who = f"{owner[1] or 'unknown'} (server process {owner[0]})" if owner else "unknown"
+            who = (
+                f"{owner[1].removeprefix('slipstream ') or 'unknown'} (server process {owner[0]})"
+                if owner
+                else "unknown"
+            )
             raise JournalError(f"journal {self.name}: process {who} is writing it; stop that one first")
         found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self._address.schema,)).fetchone()
         if found is None:

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-REVISIONS = ("0001", "0002")  # oldest first; a database at the last one needs no migration
+REVISIONS = ("0001", "0002", "0003")  # oldest first; a database at the last one needs no migration
