@@ -182,15 +182,19 @@ def fill_key(fill: Fill) -> str:
     return f"{fill.tid}:{fill.oid}"
 
 
-def owner_of_fill(fill: Fill, roster: Roster, account: str) -> tuple[str, bool]:
-    """The pod of a fill, and whether the breaker made it.
+def owner_of_fill(fill: Fill, roster: Roster, books: Books) -> tuple[str, bool] | None:
+    """The pod of a fill, and whether the breaker made it. None: it is inside the opening of the books.
 
-    A liquidation bears no cloid: on an account that one pod has to itself it is that pod's.
+    On an account that one pod has to itself, every fill is that pod's, whoever placed the order (a liquidation has no
+    cloid); what it did not place and happened before the books opened is inside the positions they open with.
     """
-    owner = roster.owner(fill.cloid, account)
-    if owner.pod == NOBODY and fill.liquidation:
-        return roster.sole(account) or NOBODY, False
-    return owner.pod, owner.by_breaker
+    owner = roster.owner(fill.cloid, books.account)
+    if owner.pod != NOBODY:
+        return owner.pod, owner.by_breaker
+    alone = roster.sole(books.account)
+    if alone is None:
+        return NOBODY, False
+    return (alone, False) if books.opened_ns and fill.ns > books.opened_ns else None
 
 
 def fold_fills(
@@ -212,7 +216,10 @@ def fold_fills(
         if len(seen) >= GENERATION:
             seen_before, seen = seen, {}
         newest = max(newest, fill.ns)
-        pod, by_breaker = owner_of_fill(fill, roster, books.account)
+        owner = owner_of_fill(fill, roster, books)
+        if owner is None:
+            continue
+        pod, by_breaker = owner
         if pod not in copied:
             owners[pod] = dict(owners.get(pod, {}))
             copied.add(pod)
@@ -277,11 +284,16 @@ def fold_funding(books: Books, rows: Iterable[FundingPayment], keep_ns: int) -> 
     return msgspec.structs.replace(books, seen=seen, paid_ns=newest)
 
 
-def open_books(books: Books, positions: dict[str, Decimal], entries: dict[str, Decimal], ns: int) -> Books:
-    """Begin: what the venue holds and no known fill explains becomes nobody's, at the venue's own entry price."""
-    book = dict(books.book(NOBODY))
+def open_books(
+    books: Books, positions: dict[str, Decimal], entries: dict[str, Decimal], ns: int, owner: str = NOBODY
+) -> Books:
+    """Begin: what the venue holds at ``ns`` and no fill up to then explains, at the venue's own entry price.
+
+    It is nobody's on a shared account, and the pod's on an account that one pod has to itself.
+    """
+    book = dict(books.book(owner))
     for coin in sorted(positions.keys() | books.coins()):
-        known = sum((books.track(pod, coin).line.position for pod in books.owners), ZERO)
+        known = sum((books.track(pod, coin).after(ns) for pod in books.owners), ZERO)
         missing = positions.get(coin, ZERO) - known
         if missing:
             track = book.get(coin, Track())
@@ -293,5 +305,5 @@ def open_books(books: Books, positions: dict[str, Decimal], entries: dict[str, D
                 cash=track.line.cash - missing * px,
             )
             book[coin] = msgspec.structs.replace(track, line=line)
-    owners = books.owners | {NOBODY: book} if book else books.owners
+    owners = books.owners | {owner: book} if book else books.owners
     return msgspec.structs.replace(books, owners=owners, opened_ns=max(ns, 1))

@@ -1,0 +1,218 @@
+"""What a pod did on the venue against what it was allowed, fill by fill and order by order: its reports play no part.
+
+Each of these is shown by the venue alone. What may have been in flight when a permission changed is forgiven for
+``obey_ns``; where a mandate changed, the wider one of that moment counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from slipstream.federation.auditor.case import ZERO, Case, Finding
+from slipstream.federation.auditor.reading import FillNews, OrderNews, increases
+from slipstream.model.breaks import BreakKind, Level
+from slipstream.model.cloid import pod_prefix
+from slipstream.model.mandate import Mandate, TradingState
+
+STRICT = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+
+
+class Act(msgspec.Struct, frozen=True):
+    """One fill or one new order of a pod, by its own hand. ``grows``: it enlarges the position, or can.
+
+    ``placed_ns``: for a fill, when its order was placed, if that is known.
+    """
+
+    coin: str
+    ns: int
+    sz: Decimal
+    usd: Decimal
+    grows: bool
+    text: str
+    placed_ns: int = 0
+
+
+def mandates_around(case: Case, ns: int, placed_ns: int = 0) -> tuple[Mandate, ...]:
+    """Mandates that a pod may rightly have obeyed at a time; all that we missed count where we did not listen.
+
+    ``placed_ns``: for a fill, when its order was placed. An order may rest on under a mandate that has narrowed since.
+    """
+    end_ns = max(ns, case.awake_ns if ns < case.awake_ns else 0) + case.limits.obey_ns
+    granted = case.pod.mandates_between((placed_ns or ns) - case.limits.obey_ns, end_ns)
+    return tuple(g.mandate for g in granted)
+
+
+def check_caps(case: Case) -> Iterator[Finding]:
+    """CAP_EXCEEDED: the worst position of all since the last look, rebuilt fill by fill.
+
+    Only fills that enlarge a position count: a price that rises is not the pod's doing. They are valued at the lowest
+    price of the last moments, so that an order sized at an earlier price is not held against its pod.
+    """
+    band = 1 + case.limits.cap_band
+    for news in case.fills:
+        order = case.account.orders.get(news.fill.oid)
+        mandates = mandates_around(case, news.fill.ns, order.placed_ns if order is not None else 0)
+        if news.by_breaker or not news.grows or not mandates or news.fill.ns <= case.started_ns:
+            continue
+        coin = news.fill.coin
+        px = min((news.fill.px, *case.prices(coin)))
+        worth = abs(news.after) * px
+        caps = [m.coin_caps.get(coin) if m.coin_caps else m.gross_cap for m in mandates]
+        known = [cap for cap in caps if cap is not None]
+        if known and worth > max(known) * band:
+            yield _exceeded(case, news, coin, worth, max(known))
+        others = [abs(p) * case.lowest(c) for c, p in news.positions.items() if c != coin and p]
+        gross, cap = worth + sum(others, ZERO), max(m.gross_cap for m in mandates)
+        if gross > cap * band:
+            yield _exceeded(case, news, "gross", gross, cap)
+
+
+def _exceeded(case: Case, news: FillNews, subject: str, worth: Decimal, cap: Decimal) -> Finding:
+    over = worth - cap
+    return Finding(
+        kind=BreakKind.CAP_EXCEEDED,
+        pod=case.slug,
+        subject=subject,
+        size=over,
+        unit="USD",
+        usd=over,
+        proven=True,
+        latched=True,
+        level=Level.HALTED if over > cap / 2 else Level.REDUCING,
+        evidence=(
+            f"{_told(news)} made {news.after} {news.fill.coin}",
+            f"{subject}: {worth:.2f} USD against a cap of {cap} USD",
+        ),
+    )
+
+
+def check_coins(case: Case) -> Iterator[Finding]:
+    """FOREIGN_COIN: orders or fills in a coin that neither the config nor the mandate grants."""
+    static = set(case.spec.coins)
+    for act in acts(case):
+        mandates = mandates_around(case, act.ns, act.placed_ns) if case.hears(act.ns) else ()
+        granted = not mandates or any(not m.coin_caps or act.coin in m.coin_caps for m in mandates)
+        if (static and act.coin not in static) or (not granted and act.grows):
+            yield Finding(
+                kind=BreakKind.FOREIGN_COIN,
+                pod=case.slug,
+                subject=act.coin,
+                size=act.sz,
+                unit=act.coin,
+                usd=act.usd,
+                proven=True,
+                latched=True,
+                level=Level.HALTED,
+                evidence=(act.text, f"{act.coin} is not granted to {case.slug}"),
+            )
+
+
+def check_lease(case: Case) -> Iterator[Finding]:
+    """LEASE_EXPIRED: exposure increased after the lease's end."""
+    for act in acts(case):
+        mandates = mandates_around(case, act.ns) if act.grows and case.hears(act.ns) else ()
+        end = max((m.expires_ns for m in mandates), default=act.ns)
+        if act.ns <= end + case.limits.obey_ns:
+            continue
+        yield Finding(
+            kind=BreakKind.LEASE_EXPIRED,
+            pod=case.slug,
+            subject="",
+            size=Decimal(act.ns - end) / 1_000_000_000,
+            unit="s",
+            usd=act.usd,
+            proven=True,
+            latched=True,
+            level=Level.HALTED,
+            evidence=(act.text, f"mandate {mandates[-1].version} had ended at {end}"),
+        )
+
+
+def halted_at(case: Case, ns: int) -> tuple[TradingState, str]:
+    """The strictest halt that must have been obeyed at a time, and its words."""
+    due = [s.halt for s in case.pod.halts.values() if s.ns + case.limits.obey_ns <= ns]
+    if not due:
+        return TradingState.ACTIVE, ""
+    worst = max(due, key=lambda halt: STRICT[halt.state])
+    return worst.state, f"{worst.state.value} by {worst.who}: {worst.why}"
+
+
+def check_halts(case: Case) -> Iterator[Finding]:
+    """HALT_IGNORED: orders placed, or fills of orders placed, after a halt that forbids them."""
+    for act in acts(case):
+        if act.placed_ns:
+            continue  # its order was judged when it was placed
+        state, words = halted_at(case, act.ns)
+        if state is TradingState.HALTED or (state is TradingState.REDUCING and act.grows):
+            yield Finding(
+                kind=BreakKind.HALT_IGNORED,
+                pod=case.slug,
+                subject="",
+                size=Decimal(1),
+                unit="acts",
+                usd=act.usd,
+                proven=True,
+                latched=True,
+                level=Level.BREAKER,
+                evidence=(act.text, words),
+            )
+
+
+def check_left_over(case: Case) -> Iterator[Finding]:
+    """HALT_IGNORED: orders that still rest long after a halt that wants them gone."""
+    view = case.account.view
+    if view is None or not case.pod.halts:
+        return
+    due = [s for s in case.pod.halts.values() if s.ns + case.limits.cancel_ns <= view.orders_ns]
+    halted = next((s for s in due if s.halt.state is TradingState.HALTED), None)
+    if halted is None:
+        return
+    left = [o for o in case.account.orders.values() if not o.gone_ns and o.cloid and _is_ours(case, o.cloid)]
+    left = [o for o in left if o.placed_ns <= halted.ns + case.limits.obey_ns]
+    if left:
+        yield Finding(
+            kind=BreakKind.HALT_IGNORED,
+            pod=case.slug,
+            subject="resting",
+            size=Decimal(len(left)),
+            unit="orders",
+            usd=sum((o.sz * case.px(o.coin) for o in left), ZERO),
+            evidence=tuple(f"{o.cloid} {o.side.name.lower()} {o.sz} {o.coin} still rests" for o in left[:5]),
+        )
+
+
+def _is_ours(case: Case, cloid: str) -> bool:
+    return cloid[:10].lower() == pod_prefix(case.slug)
+
+
+def _may_increase(case: Case, news: OrderNews) -> bool:
+    """Whether an order was an increase whatever of its pod's fills was in flight when it was placed."""
+    order = news.order
+    if news.reduce_only:
+        return False
+    believed = case.positions_around(order.coin, order.placed_ns)
+    return all(increases(position, order.side, order.sz) for position in believed)
+
+
+def _told(news: FillNews) -> str:
+    fill = news.fill
+    return f"fill {fill.tid} at {fill.ns}: {fill.side.name.lower()} {fill.sz} {fill.coin} at {fill.px}"
+
+
+def acts(case: Case) -> Iterator[Act]:
+    """What the pod itself did since the last look and since the auditor began: fills and orders."""
+    for fill in case.fills:
+        if not fill.by_breaker and fill.fill.ns > case.started_ns:
+            known = case.account.orders.get(fill.fill.oid)
+            placed_ns = known.placed_ns if known is not None else 0
+            worth = fill.fill.sz * fill.fill.px
+            yield Act(fill.fill.coin, fill.fill.ns, fill.fill.sz, worth, fill.grows, _told(fill), placed_ns)
+    for news in case.orders:
+        order = news.order
+        if not news.by_breaker and order.placed_ns > case.started_ns:
+            text = f"order {order.oid} placed at {order.placed_ns}: {order.side.name.lower()} {order.sz} {order.coin}"
+            worth = order.sz * case.px(order.coin)
+            yield Act(order.coin, order.placed_ns, order.sz, worth, _may_increase(case, news), text)

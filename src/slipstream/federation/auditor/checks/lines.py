@@ -1,0 +1,147 @@
+"""A report's lines against the books of the same moment: fills, positions, fees, profits.
+
+Fills younger than the grace before a report may or may not be in it. The pod's own count of fills says how many it has;
+everything else must then agree to the last digit, so nothing can hide in what is in flight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from slipstream.federation.auditor.books import Line, Track
+from slipstream.federation.auditor.case import ZERO, Case, Finding
+from slipstream.model.breaks import BreakKind, Level
+from slipstream.model.messages import CoinLine
+
+SHOWN = 5
+
+
+def said_of(lines: tuple[CoinLine, ...]) -> dict[str, CoinLine]:
+    """A report's lines by coin."""
+    return {line.coin: line for line in lines}
+
+
+def nothing(coin: str) -> CoinLine:
+    """What a pod says of a coin that it does not mention."""
+    return CoinLine(coin, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, 0)
+
+
+def check_lines(case: Case) -> Iterator[Finding]:
+    """FILL_MISSING, FILL_FORGED, POSITION, FEES and PNL, a coin at a time."""
+    heard = case.judged
+    if heard is None or not case.account.books.opened_ns:
+        return
+    said = said_of(heard.report.lines)
+    due_ns = heard.report.ns - case.limits.grace_ns
+    for coin in sorted(said.keys() | case.book.keys()):
+        line = said.get(coin) or nothing(coin)
+        track = case.track(coin)
+        possible = track.lines_since(due_ns)
+        place = line.fills - possible[0].fills
+        if place < 0:
+            yield _missing(case, track, line, -place)
+        elif place >= len(possible):
+            if coin not in case.doubtful:
+                yield _forged(case, possible[-1], line)
+        else:
+            yield from _compare_money(case, possible[place], line)
+        yield from _compare_position(case, possible, place, line)
+
+
+def _missing(case: Case, track: Track, line: CoinLine, count: int) -> Finding:
+    lost = [step.fill for step in track.steps if step.before.fills >= line.fills][:SHOWN]
+    rows = [f"the venue has {track.line.fills} fills of {line.coin}, the pod's report {line.fills}"]
+    rows += [f"venue: {f.side.name.lower()} {f.sz} at {f.px}, tid {f.tid}, oid {f.oid}, {f.ns}" for f in lost]
+    worth = abs(track.line.volume - line.volume)
+    return Finding(
+        kind=BreakKind.FILL_MISSING,
+        pod=case.slug,
+        subject=line.coin,
+        size=Decimal(count),
+        unit="fills",
+        usd=worth,
+        evidence=tuple(rows),
+    )
+
+
+def _forged(case: Case, newest: Line, line: CoinLine) -> Finding:
+    return Finding(
+        kind=BreakKind.FILL_FORGED,
+        pod=case.slug,
+        subject=line.coin,
+        size=Decimal(line.fills - newest.fills),
+        unit="fills",
+        usd=abs(line.volume - newest.volume),
+        latched=True,
+        level=Level.HALTED,
+        evidence=(
+            f"the pod reports {line.fills} fills of {line.coin} for {line.volume} USD",
+            f"the venue has {newest.fills} for {newest.volume} USD, all read up to {case.fills_ns}",
+        ),
+    )
+
+
+def _compare_position(case: Case, possible: tuple[Line, ...], place: int, line: CoinLine) -> Iterator[Finding]:
+    expected = possible[place].position if 0 <= place < len(possible) else None
+    if line.position == expected or (expected is None and any(line.position == p.position for p in possible)):
+        return
+    if expected is None and place >= len(possible) and line.coin in case.doubtful:
+        return
+    truth = expected if expected is not None else possible[-1].position
+    usd = abs(line.position - truth) * case.px(line.coin)
+    hidden = line.position == 0 and usd >= case.limits.big_usd
+    yield Finding(
+        kind=BreakKind.POSITION,
+        pod=case.slug,
+        subject=line.coin,
+        size=abs(line.position - truth),
+        unit=line.coin,
+        usd=usd,
+        latched=hidden,
+        level=Level.HALTED if hidden else Level.WARN,
+        evidence=(
+            f"the pod reports {line.position} {line.coin} after {line.fills} fills",
+            f"its fills on the venue make {truth}",
+        ),
+    )
+
+
+def _compare_money(case: Case, true: Line, line: CoinLine) -> Iterator[Finding]:
+    """Figures of a line whose fills agree in number."""
+    exact = case.limits.money_usd
+    rows = (
+        (BreakKind.FEES, "fees", line.fees, true.fees, exact),
+        (BreakKind.PNL, "realised", line.realised, true.realised, case.limits.pnl_usd),
+        (
+            BreakKind.PNL,
+            "entry value",
+            line.average_px * line.position,
+            true.entry * line.position,
+            case.limits.pnl_usd,
+        ),
+    )
+    for kind, what, told, truth, slack in rows:
+        if abs(told - truth) > slack:
+            yield Finding(
+                kind=kind,
+                pod=case.slug,
+                subject=line.coin if kind is BreakKind.FEES else f"{line.coin} {what}",
+                size=abs(told - truth),
+                unit="USD",
+                usd=abs(told - truth),
+                evidence=(f"{line.coin} {what}: the pod reports {told}, {line.fills} fills on the venue make {truth}",),
+            )
+    if abs(line.volume - true.volume) > case.limits.pnl_usd:
+        more = line.volume > true.volume
+        yield Finding(
+            kind=BreakKind.FILL_FORGED if more else BreakKind.FILL_MISSING,
+            pod=case.slug,
+            subject=line.coin,
+            size=abs(line.volume - true.volume),
+            unit="USD",
+            usd=abs(line.volume - true.volume),
+            latched=more,
+            level=Level.HALTED if more else Level.WARN,
+            evidence=(f"{line.fills} fills of {line.coin}: {line.volume} USD reported, {true.volume} on the venue",),
+        )
