@@ -220,3 +220,16 @@ def test_json_is_plain_and_carries_its_schema() -> None:
     assert out["breaks"][0]["evidence"][0] == "gradient reports -1.5 ETH"
     assert out["breaks"][0]["age_s"] == 90.0
     assert [h["target"] for h in out["halts"]] == ["all"]
+
+
+def test_a_last_will_says_lost_until_the_pod_speaks_again() -> None:
+    will = report("brawler", phase="lost", run=0, seq=0, ns=0, wall_ns=0).message
+    lost = received(TOPICS.pod("brawler", "status"), will)
+    state = fold(heard(*whole_fund()), lost)
+    assert state.pods["brawler"].phase == "lost"
+    assert state.pods["brawler"].report is not None and state.pods["brawler"].report.net == Decimal("13.5")
+    state = fold(state, report("brawler", 1.0))
+    assert state.pods["brawler"].phase == "running"
+    kept = received(TOPICS.pod("brawler", "status"), will, retained=True)
+    assert fold(state, kept).pods["brawler"].phase == "running"
+    assert heard(kept).pods["brawler"].phase == "lost"

@@ -145,6 +145,8 @@ def fold(state: FundState, received: Received) -> FundState:
     if isinstance(message, Beat):
         return _beat(state, message, received)
     if isinstance(message, PodReport):
+        if level[-1] == "status":
+            return _status(state, level[-2], message.phase, retained=received.retained)
         return _report(state, message, at)
     if isinstance(message, AuditReport):
         return _audit(state, message, at)
@@ -216,6 +218,14 @@ def _report(state: FundState, report: PodReport, at: int) -> FundState:
     return _time(_pod(state, report.pod, report=report, report_heard_ns=at, phase=report.phase), report.ns, at)
 
 
+def _status(state: FundState, slug: str, phase: str, *, retained: bool) -> FundState:
+    """A pod's status, or its last will: an old one tells nothing once the pod has spoken since."""
+    known = state.pods.get(slug)
+    if retained and known is not None and known.phase:
+        return state
+    return _pod(state, slug, phase=phase)
+
+
 def _given(state: FundState, message: Mandate | StageChange) -> FundState:
     known = state.pods.get(message.pod) or PodView(message.pod)
     before = known.mandate if isinstance(message, Mandate) else known.stage
@@ -275,7 +285,7 @@ def _decision(state: FundState, decision: Decision, level: list[str], received: 
         if level[-1] == "ack":
             state = _pod(state, level[-2], ack=decision, ack_heard_ns=received.received_ns)
         else:
-            return _pod(state, level[-2], phase=decision.text)
+            return _status(state, level[-2], decision.text, retained=received.retained)
     process = level[-2] if level[-3:-2] == ["pod"] else level[-1]
     heard = Heard(process, decision)
     if heard in state.decisions[-10:]:
