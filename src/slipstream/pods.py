@@ -19,9 +19,10 @@ from slipstream.accounts import Given, Keys, find_keys, read_environment
 from slipstream.execution.settings import KernelConfig, Limits
 from slipstream.execution.strategy import Strategy
 from slipstream.model.errors import ConfigError, SlipstreamError
+from slipstream.processes.membership import Membership, membership
 from slipstream.runtime.clock import ScaledClock, WallClock, venue_clock
 from slipstream.runtime.config import load
-from slipstream.runtime.journal import SqliteJournal
+from slipstream.runtime.journal import Journal, open_journal
 from slipstream.runtime.pacing import keep_pace
 from slipstream.runtime.parts import Outcome, PodParts
 from slipstream.runtime.pod import run, run_pod
@@ -55,6 +56,7 @@ class BrawlerOptions(msgspec.Struct, frozen=True, kw_only=True):
     keystore: Path | None = None
     password_file: Path | None = None
     mainnet: bool = False
+    fund: Path | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ class Plan(msgspec.Struct, frozen=True):
     state_dir: Path
     status_token: Secret | None
     mainnet: bool = False
+    membership: Membership | None = None
 
     @property
     def snapshot_path(self) -> Path | None:
@@ -109,11 +112,12 @@ def plan_brawler(options: BrawlerOptions, environ: Mapping[str, str], folder: Pa
     if config.log_level is None:
         level = environment.variables.get("BRAWLER_LOG_LEVEL") or "info"
         config = config.model_copy(update={"log_level": level})
+    member = membership(options.fund, SLUG, environment.variables)
     hidden = config.hyperliquid_api_secret
     given = Given(
         api_key=config.hyperliquid_api_key,
         api_secret=hidden.get_secret_value() if hidden is not None else None,
-        main_wallet=config.hyperliquid_main_wallet,
+        main_wallet=member.account if member is not None else config.hyperliquid_main_wallet,
     )
     state_dir = Path(config.state_dir)
     keys = find_keys(
@@ -130,7 +134,7 @@ def plan_brawler(options: BrawlerOptions, environ: Mapping[str, str], folder: Pa
     elsewhere = read_inventory(options.inventory_file, symbols) if options.inventory_file is not None else {}
     token = environment.variables.get("SLIPSTREAM_BRAWLER_STATUS_TOKEN", "").strip()
     status_token = Secret(token, "SLIPSTREAM_BRAWLER_STATUS_TOKEN") if token else None
-    return Plan(config, keys, elsewhere, state_dir, status_token, options.mainnet)
+    return Plan(config, keys, elsewhere, state_dir, status_token, options.mainnet, member)
 
 
 def kernel_config(config: BrawlerConfig, speed: float) -> KernelConfig:
@@ -167,7 +171,7 @@ def strategy_of(session: Session) -> Strategy:
     return Brawler(from_public(record["config"]), elsewhere)
 
 
-def check_owner(journal: SqliteJournal, record: Mapping[str, Any]) -> None:
+def check_owner(journal: Journal, record: Mapping[str, Any]) -> None:
     """A journal belongs to one account at one venue. Raises ConfigError if it is another's."""
     sessions = journal.sessions()
     if not sessions:
@@ -176,7 +180,7 @@ def check_owner(journal: SqliteJournal, record: Mapping[str, Any]) -> None:
     for key in ("account", "venue"):
         if key in last and last[key] != record[key]:
             raise ConfigError(
-                f"journal {journal.path} belongs to {key} {last[key]}, not {record[key]}; choose another --state-dir"
+                f"journal {journal.name} belongs to {key} {last[key]}, not {record[key]}; choose another --state-dir"
             )
 
 
@@ -195,24 +199,24 @@ async def brawler_parts(plan: Plan) -> AsyncIterator[PodParts]:
     config = plan.config.scaled(clock.speed)
     record = record_of(plan, config)
     plan.state_dir.mkdir(parents=True, exist_ok=True)
-    with SqliteJournal(plan.state_dir / "journal.db") as journal:
+    member = plan.membership
+    with open_journal(member.journal if member is not None else plan.state_dir / "journal.db") as journal:
         check_owner(journal, record)
-        broker = HyperliquidBroker(
-            BrokerOptions(
-                url=config.hl_url,
-                account=plan.keys.account,
-                coins=tuple(entry.symbol for entry in config.symbols),
-                nonce_file=plan.state_dir / f"nonce-{plan.keys.signer}",
-                allow_mainnet=plan.mainnet,
-                stale_ns=int(STALE_NS * clock.speed),
-                since_ns=journal.sessions()[-1].ns if journal.sessions() else None,
-            ),
-            Signer(plan.keys.key.reveal()),
-            clock,
+        where = BrokerOptions(
+            url=config.hl_url,
+            account=plan.keys.account,
+            coins=tuple(entry.symbol for entry in config.symbols),
+            nonce_file=plan.state_dir / f"nonce-{plan.keys.signer}",
+            allow_mainnet=plan.mainnet,
+            stale_ns=int(STALE_NS * clock.speed),
+            since_ns=journal.sessions()[-1].ns if journal.sessions() else None,
         )
+        where = member.broker(where) if member is not None else where
+        broker = HyperliquidBroker(where, Signer(plan.keys.key.reveal()), clock)
+        settings = kernel_config(plan.config, clock.speed)
         parts = PodParts(
             strategy=Brawler(config, plan.elsewhere),
-            config=kernel_config(plan.config, clock.speed),
+            config=member.kernel(settings) if member is not None else settings,
             broker=broker,
             feeds={"binance": anchor_feed(plan, clock)},
             journal=journal,
@@ -221,7 +225,9 @@ async def brawler_parts(plan: Plan) -> AsyncIterator[PodParts]:
             snapshot_path=plan.snapshot_path,
             status_port=config.status_port,
             status_token=plan.status_token,
+            account=plan.keys.account,
         )
+        parts = member.parts(parts) if member is not None else parts
         async with asyncio.TaskGroup() as group:
             pace = group.create_task(keep_pace(clock, config.hl_url)) if clock.speed != 1.0 else None
             try:
@@ -260,6 +266,7 @@ def brawler(
     keystore: Annotated[Path | None, typer.Option(help="Keystore (version 3) with the private key.")] = None,
     password_file: Annotated[Path | None, typer.Option(help="File with the keystore's password.")] = None,
     mainnet: Annotated[bool, typer.Option("--mainnet", help="Allow the real venue, with real money.")] = False,
+    fund: Annotated[Path | None, typer.Option(help="Run as a pod of the fund in this file.")] = None,
 ) -> None:
     """Market maker anchored to Binance. Values: flags, then config, then environment, then the env file."""
     options = BrawlerOptions(
@@ -275,6 +282,7 @@ def brawler(
         keystore=keystore,
         password_file=password_file,
         mainnet=mainnet,
+        fund=fund,
     )
     try:
         plan = plan_brawler(options, os.environ, Path.cwd())

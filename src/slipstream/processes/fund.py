@@ -5,6 +5,7 @@ Times are wall seconds: a venue whose clock runs S times as fast gets venue time
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -213,12 +214,13 @@ class FundOptions(msgspec.Struct, frozen=True, kw_only=True):
     bus_url: str | None = None
 
 
-def load_fund(options: FundOptions) -> FundConfig:
+def load_fund(options: FundOptions, env: Mapping[str, str] | None = None) -> FundConfig:
     """The fund's config, flags first. Raises ConfigError with file, line and column."""
     return load(
         options.fund,
         FundConfig,
         env_prefix="SLIPSTREAM_FUND_",
+        env=env,
         overrides={
             "state_dir": str(options.state_dir) if options.state_dir is not None else None,
             "hl_url": options.hl_url,

@@ -15,7 +15,7 @@ from slipstream.model.order import Order
 from slipstream.model.ports import Broker, Feed
 from slipstream.runtime.bus.port import Bus
 from slipstream.runtime.clock import WaitingClock
-from slipstream.runtime.journal import SqliteJournal
+from slipstream.runtime.journal import Journal
 from slipstream.runtime.link import LinkOptions
 from slipstream.runtime.secrets import Secret
 
@@ -35,7 +35,7 @@ class PodParts:
     strategy: Strategy
     config: KernelConfig
     broker: Broker
-    journal: SqliteJournal
+    journal: Journal
     clock: WaitingClock
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     strategy_config: Mapping[str, Any] = field(default_factory=dict)
