@@ -1,0 +1,1 @@
+"""Statistics: tests, estimates and what to believe of them."""
