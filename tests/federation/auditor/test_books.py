@@ -144,11 +144,15 @@ def test_what_an_account_held_before_is_nobodys() -> None:
     assert (line.position, line.realised, total(books)) == (2, 0, 5)
 
 
-def test_liquidations_belong_to_the_pod_that_has_the_account_alone() -> None:
-    item = fill(1, "-1", "10", None, liquidation=True)
+def test_an_account_of_its_own_is_the_pods_whoever_traded() -> None:
     alone = Roster((PodSpec("brawler", ACCOUNT), PodSpec("gradient", "0x" + "b" * 40)))
-    assert fold_fills(Books(ACCOUNT), [item], alone, KEEP)[1][0][0] == "brawler"
-    assert fold_fills(Books(ACCOUNT), [item], ROSTER, KEEP)[1][0][0] == NOBODY
+    books, new = fold_fills(Books(ACCOUNT), [fill(1, "4", "10", None, 5)], alone, KEEP)
+    assert new == ()
+    books = open_books(books, {"BTC": Decimal(4)}, {"BTC": Decimal(10)}, 9, "brawler")
+    books, new = fold_fills(books, [fill(2, "-1", "10", None, 10, liquidation=True)], alone, KEEP)
+    assert new[0][0] == "brawler"
+    assert books.track("brawler", "BTC").line.position == 3
+    assert fold_fills(Books(ACCOUNT), [fill(2, "-1", "10", None)], ROSTER, KEEP)[1][0][0] == NOBODY
 
 
 def test_a_cloid_on_another_account_is_nobodys() -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from slipstream.federation.auditor.books import Books
-from slipstream.federation.auditor.case import ZERO, Case, Finding
+from slipstream.federation.auditor.case import ZERO, Case, Finding, newest_before, newest_known
 from slipstream.federation.auditor.checks import claims, conduct, flow, fund, lines, money, orders, silence
 from slipstream.federation.auditor.escalate import (
     LEVELS,
@@ -75,8 +75,13 @@ class Auditor:
         gap = memory.ns > 0 and seen.ns - memory.ns > self.limits.silent_ns
         silent_ns = seen.ns - memory.ns if gap else 0
         memory, news = self._observe(memory, seen, gap)
-        cases = self._cases(memory, news, seen)
+        prices = memory.marks[-1].px if memory.marks else {}
+        sums = {
+            address: fund.check_positions(account, self.limits, prices) for address, account in memory.accounts.items()
+        }
+        cases = self._cases(memory, news, seen, sums)
         findings = [item for case in cases for check in CHECKS for item in check(case)]
+        findings += [item for found in sums.values() for item in found]
         findings += self._of_fund(memory, news, seen, silent_ns)
         blind = frozenset(case.slug for case in cases if case.judged is None)
         tracked, changed = follow(memory.tracked, merge(findings), blind, seen.ns, self.limits)
@@ -143,21 +148,20 @@ class Auditor:
         kept = (*pod.flow, *traded)[-self.limits.intent_fills :]
         return msgspec.structs.replace(pod, actions=pod.actions + placed, flow=kept)
 
-    def _cases(self, memory: Memory, news: dict[str, News], seen: Observation) -> list[Case]:
-        prices = memory.marks[-1].px if memory.marks else {}
-        doubtful = {
-            address: frozenset(f.subject for f in fund.check_positions(account, self.limits, prices))
-            for address, account in memory.accounts.items()
-        }
+    def _cases(
+        self, memory: Memory, news: dict[str, News], seen: Observation, sums: dict[str, list[Finding]]
+    ) -> list[Case]:
         cases = []
         for slug, spec in self.roster.pods.items():
             brought = news.get(spec.account, News())
+            view = memory.accounts[spec.account].view
+            pod = memory.pods[slug]
             cases.append(
                 Case(
                     limits=self.limits,
                     ns=seen.ns,
                     spec=spec,
-                    pod=memory.pods[slug],
+                    pod=pod,
                     account=memory.accounts[spec.account],
                     fills=tuple(item for item in brought.fills if item.pod == slug),
                     orders=tuple(item for item in brought.orders if item.pod == slug),
@@ -165,16 +169,16 @@ class Auditor:
                     bus_since_ns=seen.bus_since_ns,
                     started_ns=memory.started_ns,
                     awake_ns=memory.awake_ns,
-                    doubtful=doubtful[spec.account],
+                    doubtful=frozenset(item.subject for item in sums[spec.account]),
+                    judged=newest_known(pod, view.fills_ns) if view is not None else None,
+                    judged_orders=newest_before(pod, view.orders_ns) if view is not None else None,
                 )
             )
         return cases
 
     def _of_fund(self, memory: Memory, news: dict[str, News], seen: Observation, silent_ns: int) -> Iterator[Finding]:
         """What concerns no single pod's report."""
-        prices = memory.marks[-1].px if memory.marks else {}
         for address, account in memory.accounts.items():
-            yield from fund.check_positions(account, self.limits, prices)
             yield from fund.check_unclaimed(account, news.get(address, News()), self.roster, memory.started_ns)
             yield from self._reach(memory, account, seen)
         yield from silence.check_beats(memory, self.processes, seen.ns, seen.bus_since_ns, self.limits)

@@ -129,11 +129,11 @@ class Track(msgspec.Struct, frozen=True):
         return next((s.before.position for s in self.steps if s.fill.ns > ns), self.line.position)
 
     def lines_since(self, ns: int) -> tuple[Line, ...]:
-        """Every line that held after the fills up to ``ns``: the one then, and one more for every fill since."""
-        later = [i for i, step in enumerate(self.steps) if step.fill.ns > ns]
-        if not later:
-            return (self.line,)
-        return (*(step.before for step in self.steps[later[0] :]), self.line)
+        """The line after the fills up to ``ns``, and one more for every fill since."""
+        first = len(self.steps)
+        while first and self.steps[first - 1].fill.ns > ns:
+            first -= 1
+        return (*(step.before for step in self.steps[first:]), self.line)
 
     def coin_line(self, coin: str) -> CoinLine:
         """As the bus tells it."""

@@ -8,7 +8,7 @@ import msgspec
 
 from slipstream.federation.auditor.books import Book, Track
 from slipstream.federation.auditor.limits import AuditLimits
-from slipstream.federation.auditor.memory import Account, HeardReport, Marks, Pod, Pulse
+from slipstream.federation.auditor.memory import Account, HeardReport, Marks, Pod
 from slipstream.federation.auditor.reading import FillNews, OrderNews
 from slipstream.federation.auditor.roster import PodSpec
 from slipstream.model.breaks import BreakKind, Level
@@ -40,6 +40,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     ``started_ns``: when the auditor first began; what is older is not judged. ``awake_ns``: since when it has looked
     without a gap. ``doubtful``: coins whose position on the venue our own fills do not explain just now.
+    ``judged``: the newest report that holds nothing our own reading has not reached; ``judged_orders``: the newest made
+    before the venue's orders were last read. Both None while the pod is not running.
     """
 
     limits: AuditLimits
@@ -54,7 +56,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     started_ns: int
     awake_ns: int
     doubtful: frozenset[str] = frozenset()
-    pulse: Pulse | None = None
+    judged: HeardReport | None = None
+    judged_orders: HeardReport | None = None
 
     @property
     def slug(self) -> str:
@@ -71,22 +74,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         """Up to when every fill is known to us."""
         return self.account.view.fills_ns if self.account.view is not None else 0
 
-    @property
-    def judged(self) -> HeardReport | None:
-        """The newest report that holds nothing our own reading has not reached. None while the pod is not running."""
-        if self.pod.not_running_ns:
-            return None
-        known = self.fills_ns
-        return next((h for h in reversed(self.pod.reports) if min(h.report.as_of_ns, h.report.ns) <= known), None)
-
-    @property
-    def judged_orders(self) -> HeardReport | None:
-        """The newest report made before the venue's orders were last read. None while the pod is not running."""
-        if self.pod.not_running_ns or self.account.view is None:
-            return None
-        known = self.account.view.orders_ns
-        return next((h for h in reversed(self.pod.reports) if h.report.ns <= known), None)
-
     def hears(self, ns: int) -> bool:
         """Whether the bus has been heard without a gap since a moment before ``ns``."""
         return 0 < self.bus_since_ns <= ns - self.limits.obey_ns and ns >= self.awake_ns
@@ -99,9 +86,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         """The venue's newest price of a coin, 0 if unknown."""
         return self.marks[-1].px.get(coin, ZERO) if self.marks else ZERO
 
-    def prices(self, coin: str) -> tuple[Decimal, ...]:
-        """The venue's prices of a coin in the last moments."""
-        return tuple(m.px[coin] for m in self.marks if coin in m.px)
+    def prices(self, coin: str, newest: int = 0) -> tuple[Decimal, ...]:
+        """The venue's prices of a coin in the last moments; only the ``newest`` so many, if not 0."""
+        return tuple([m.px[coin] for m in self.marks[-newest:] if coin in m.px])
 
     def lowest(self, coin: str) -> Decimal:
         """The lowest of them, 0 if unknown."""
@@ -110,3 +97,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def positions_around(self, coin: str, ns: int) -> tuple[Decimal, ...]:
         """Every position the pod may have believed in at a time, given what may have been in flight."""
         return tuple(line.position for line in self.track(coin).lines_since(ns - self.limits.grace_ns))
+
+
+def newest_known(pod: Pod, fills_ns: int) -> HeardReport | None:
+    """The newest report whose account events are all within what was read up to ``fills_ns``."""
+    if pod.not_running_ns:
+        return None
+    return next((h for h in reversed(pod.reports) if min(h.report.as_of_ns, h.report.ns) <= fills_ns), None)
+
+
+def newest_before(pod: Pod, orders_ns: int) -> HeardReport | None:
+    """The newest report made up to ``orders_ns``."""
+    if pod.not_running_ns:
+        return None
+    return next((h for h in reversed(pod.reports) if h.report.ns <= orders_ns), None)

@@ -25,6 +25,7 @@ class AuditLimits(msgspec.Struct, frozen=True, kw_only=True):
     - ``keep_ns``: how far back books can be read.
     - ``cancel_ns``: how long after a halt an order may still rest.
     - ``money_usd``: rounding allowed on sums of fees and funding; ``pnl_usd`` on profits and exposures.
+    - ``entry_share``: an average entry depends on the order of fills, profit does not; as a fraction.
     - ``mark_band``: how far a report's price may lie outside the venue's own of the last moments, as a fraction.
     - ``cap_band``: how far beyond a cap the price alone may carry a position that grows, as a fraction.
     - ``big_usd``: a difference this large begins at REDUCING.
@@ -50,6 +51,7 @@ class AuditLimits(msgspec.Struct, frozen=True, kw_only=True):
     speed: Decimal = Decimal(1)
     money_usd: Decimal = Decimal("0.000001")
     pnl_usd: Decimal = Decimal("0.05")
+    entry_share: Decimal = Decimal("0.001")
     mark_band: Decimal = Decimal("0.01")
     cap_band: Decimal = Decimal("0.02")
     big_usd: Decimal = Decimal(1_000)

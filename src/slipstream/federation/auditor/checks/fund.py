@@ -12,6 +12,7 @@ from slipstream.federation.auditor.memory import Account
 from slipstream.federation.auditor.reading import News
 from slipstream.federation.auditor.roster import NOBODY, Roster
 from slipstream.model.breaks import BreakKind
+from slipstream.model.events import Fill
 
 
 def check_positions(account: Account, limits: AuditLimits, prices: dict[str, Decimal]) -> list[Finding]:
@@ -47,12 +48,15 @@ def check_positions(account: Account, limits: AuditLimits, prices: dict[str, Dec
 
 def _sums(books: Books, coin: str, since_ns: int) -> set[Decimal]:
     """The account's position after every prefix of the fills since a time, whoever made them."""
-    steps = []
+    steps: list[Fill] = []
     total = ZERO
     for pod in books.owners:
         track = books.track(pod, coin)
         total += track.line.position
-        steps += [step.fill for step in track.steps if step.fill.ns > since_ns]
+        for step in reversed(track.steps):
+            if step.fill.ns <= since_ns:
+                break
+            steps.append(step.fill)
     out = {total}
     for fill in sorted(steps, key=lambda f: (f.ns, f.tid), reverse=True):
         total -= fill.sz * fill.side.sign

@@ -1,13 +1,15 @@
 """A report's lines against the books of the same moment: fills, positions, fees, profits.
 
 Fills younger than the grace before a report may or may not be in it. The pod's own count of fills says how many it has;
-everything else must then agree to the last digit, so nothing can hide in what is in flight.
+everything else must then agree to the last digit, so nothing can hide in what is in flight. Messages may overtake each
+other: if the first so many do not fit, those are tried that leave out up to three and hold as many later ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import combinations
 
 from slipstream.federation.auditor.books import Line, Track
 from slipstream.federation.auditor.case import ZERO, Case, Finding
@@ -15,6 +17,7 @@ from slipstream.model.breaks import BreakKind, Level
 from slipstream.model.messages import CoinLine
 
 SHOWN = 5
+OVERTAKEN = 3
 
 
 def said_of(lines: tuple[CoinLine, ...]) -> dict[str, CoinLine]:
@@ -45,8 +48,39 @@ def check_lines(case: Case) -> Iterator[Finding]:
             if coin not in case.doubtful:
                 yield _forged(case, possible[-1], line)
         else:
-            yield from _compare_money(case, possible[place], line)
+            true = possible[place] if _fits(possible[place], line) else _overtaken(track, due_ns, place, line)
+            yield from _compare_money(case, true or possible[place], line)
+            if true is not None:
+                continue
         yield from _compare_position(case, possible, place, line)
+
+
+def _fits(true: Line, line: CoinLine) -> bool:
+    """Whether the sums that do not depend on the order of fills agree."""
+    return (true.position, true.fees, true.volume) == (line.position, line.fees, line.volume)
+
+
+def _overtaken(track: Track, due_ns: int, place: int, line: CoinLine) -> Line | None:
+    """The line after ``place`` of the fills in flight, if others than the first make what the pod says."""
+    flying = [step for step in track.steps if step.fill.ns > due_ns]
+    if not flying:
+        return None
+    base = flying[0].before
+    for left_out in range(1, min(OVERTAKEN, len(flying) - place) + 1):
+        near = flying[: place + left_out]
+        for gone in combinations(range(len(near)), left_out):
+            if len(near) - 1 in gone:
+                continue
+            kept = [step.fill for i, step in enumerate(near) if i not in gone]
+            moved = sum((f.sz * f.side.sign for f in kept), ZERO)
+            if base.position + moved != line.position:
+                continue
+            true = base
+            for fill in kept:
+                true = true.filled(fill)
+            if _fits(true, line):
+                return true
+    return None
 
 
 def _missing(case: Case, track: Track, line: CoinLine, count: int) -> Finding:
@@ -108,17 +142,18 @@ def _compare_position(case: Case, possible: tuple[Line, ...], place: int, line: 
 
 
 def _compare_money(case: Case, true: Line, line: CoinLine) -> Iterator[Finding]:
-    """Figures of a line whose fills agree in number."""
+    """Figures of a line whose fills agree in number. Cash follows from them whatever their order was."""
     exact = case.limits.money_usd
+    cash = line.realised - line.average_px * line.position
     rows = (
         (BreakKind.FEES, "fees", line.fees, true.fees, exact),
-        (BreakKind.PNL, "realised", line.realised, true.realised, case.limits.pnl_usd),
+        (BreakKind.PNL, "cash", cash, true.cash, case.limits.pnl_usd),
         (
             BreakKind.PNL,
             "entry value",
             line.average_px * line.position,
             true.entry * line.position,
-            case.limits.pnl_usd,
+            case.limits.pnl_usd + case.limits.entry_share * abs(true.entry * line.position),
         ),
     )
     for kind, what, told, truth, slack in rows:

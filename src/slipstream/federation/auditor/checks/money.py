@@ -14,6 +14,8 @@ from slipstream.federation.auditor.checks.lines import nothing, said_of
 from slipstream.model.breaks import BreakKind
 from slipstream.model.messages import PodReport
 
+MOMENTS = 12  # looks whose prices a report may have used
+
 
 def check_totals(case: Case) -> Iterator[Finding]:
     """PNL, FEES, FUNDING and EXPOSURE: the totals against the lines, at the report's prices."""
@@ -61,7 +63,7 @@ def check_marks(case: Case) -> Iterator[Finding]:
     for line in heard.report.lines:
         if not line.position:
             continue
-        seen = case.prices(line.coin)
+        seen = case.prices(line.coin, MOMENTS)
         told = heard.report.marks.get(line.coin)
         if told is None:
             yield _price(case, line.coin, abs(line.position) * case.px(line.coin), "no price for a coin that is held")
