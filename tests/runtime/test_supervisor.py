@@ -333,3 +333,15 @@ def test_ends_in_words() -> None:
     assert Life(1).last_exit == ""
     assert Life(1, exit_code=-9).last_exit == "killed by SIGKILL"
     assert Life(1, exit_code=-99).last_exit == "killed by signal 99"
+
+
+async def test_the_first_error_of_a_group_is_its_cause(tmp_path: Path) -> None:
+    code = """
+        import asyncio
+        async def fail(): raise ValueError("lists no perp 'SOL'")
+        async def main():
+            async with asyncio.TaskGroup() as group: group.create_task(fail())
+        asyncio.run(main())
+    """
+    async with Supervisor([spec(tmp_path, "pod", code, max_restarts=0)]) as supervisor:
+        assert supervisor["pod"].first_error == "ValueError: lists no perp 'SOL'"

@@ -9,6 +9,7 @@ from pathlib import Path
 LOG_BYTES = 16 * 1024 * 1024  # a log is started anew past this size; one older file is kept
 LINE_CHARS = 300
 _ERROR = re.compile(r"\b(error|critical|fatal|traceback)\b", re.IGNORECASE)
+_HEADING = re.compile(r"Traceback \(most recent call last\)|ExceptionGroup: ")
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Rejected|Refused)\b.*")
 
 
@@ -47,11 +48,13 @@ class Output:
     def _find_error(self, text: bytes) -> None:
         if self.first_error:
             return None
-        lines = [line.strip() for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
-        for line in lines:
+        # a group of exceptions is drawn as a tree; what it was raised for stands inside
+        lines = [line.lstrip(" |+-").rstrip() for line in text.decode("utf-8", "replace").splitlines()]
+        told = [line for line in lines if line and not _HEADING.search(line)]
+        for line in told:
             if _EXCEPTION.match(line):
                 return self.note(line)
-        for line in lines:
-            if _ERROR.search(line) and not line.lower().startswith("traceback"):
+        for line in told:
+            if _ERROR.search(line):
                 return self.note(line)
         return None
