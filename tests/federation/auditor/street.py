@@ -214,7 +214,7 @@ class Street:
         self.reports = self.restarts = self.cycles = 0
         self.queue: list[tuple[int, int, Callable[[], None]]] = []
         self.bus: list[tuple[int, int, Heard]] = []
-        self.count = 0
+        self.count = self.deaf_ns = 0
         self.pods = [HonestPod(self, "brawler", True), HonestPod(self, "gradient", False)]
         specs = (PodSpec("brawler", ACCOUNT, maker_share=Decimal("0.6")), PodSpec("gradient", ACCOUNT))
         self.limits = (limits or AuditLimits()).scaled(speed)
@@ -352,8 +352,6 @@ class Street:
             self.ns = max(self.ns, at)
             what()
         self.ns = target
-        if target // HOUR > before // HOUR:
-            self.settle(target // HOUR * HOUR)
         rng = self.rng
         for coin, px in self.px.items():
             self.px[coin] = (px * Decimal(repr(round(1.0 + rng.gauss(0.0, 0.0002), 6)))).quantize(CENT)
@@ -363,6 +361,8 @@ class Street:
             pod = next(p for p in self.pods if row.cloid.startswith(f"0x{pod_id(p.slug):08x}"))
             part = row.remaining if rng.random() < 0.5 else (row.remaining / 3).quantize(LOTS[row.coin])
             self.fill(pod, oid, part, False)
+        if target // HOUR > before // HOUR:
+            self.settle(target // HOUR * HOUR)
         for pod in self.pods:
             pod.act()
 
@@ -429,7 +429,8 @@ class Street:
         rows = tuple(self.funding_log[max(0, self.told_rows - again) :])
         self.told_fills, self.told_rows = len(self.log), len(self.funding_log)
         changes, self.changes = tuple(self.changes), []
-        deaf = rng.random() < 0.05  # order updates are a hint: some never come
+        if rng.random() < 0.05:  # order updates are a hint: some never come
+            changes, self.deaf_ns = (), self.ns
         return Observation(
             ns=self.ns,
             wall_ns=self.wall_ns,
@@ -446,7 +447,8 @@ class Street:
                     fills=fills,
                     fundings=rows,
                     changes_ns=self.ns,
-                    changes=() if deaf else changes,
+                    changes_since_ns=self.deaf_ns,
+                    changes=changes,
                 ),
             ),
             marks=dict(self.px),

@@ -44,8 +44,9 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     """One account as read by address. Each part says up to which venue time it is known.
 
     ``fills``, ``fundings`` and ``changes`` are those that are new since the last cycle (repeats do no harm);
-    ``fills_ns``: every fill up to this time has been delivered; ``changes_ns`` likewise for order updates (0: the
-    stream is not to be trusted). ``entries`` are the venue's entry prices.
+    ``fills_ns``: every fill up to this time has been delivered; ``changes_ns`` likewise for order updates, but
+    only from ``changes_since_ns`` on: updates that were missed are not told again. ``entries`` are the venue's entry
+    prices.
     """
 
     account: str
@@ -59,6 +60,7 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[Fill, ...] = ()
     fundings: tuple[FundingPayment, ...] = ()
     changes_ns: int = 0
+    changes_since_ns: int = 0
     changes: tuple[OrderChange, ...] = ()
     requests_used: int | None = None
 

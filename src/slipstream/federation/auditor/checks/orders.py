@@ -71,12 +71,25 @@ def _gone(case: Case, report: PodReport, line: OrderLine) -> Iterator[Finding]:
     """An acknowledged order that does not rest: since when, and could the pod know?"""
     seen = case.account.orders.get(line.oid)
     if seen is None:
-        # an acknowledgement may reach the pod before the order reaches us
-        known_ns = case.account.view.orders_ns if case.account.view is not None else 0
-        if report.ns <= known_ns:
+        if _would_be_known(case, report, line):
             yield _phantom(case, line, "the venue has never spoken of it")
     elif seen.gone_ns and seen.gone_ns + case.limits.grace_ns <= report.ns:
         yield _phantom(case, line, f"it ended on the venue at {seen.gone_ns}")
+
+
+def _would_be_known(case: Case, report: PodReport, line: OrderLine) -> bool:
+    """Whether an order that rested shortly before a report would have been seen.
+
+    It would by its updates, if none was missed; else only if it has been reported for longer than a look and a grace.
+    """
+    view = case.account.view
+    if view is None:
+        return False
+    if view.changes_since_ns + case.limits.pending_ns // 10 <= report.ns <= view.changes_ns:
+        return True
+    longer = report.ns - 2 * case.limits.grace_ns
+    earlier = [h.report for h in case.pod.reports if h.report.ns <= longer and h.report.run == report.run]
+    return any(order.oid == line.oid for said in earlier for order in said.orders)
 
 
 def _phantom(case: Case, line: OrderLine, text: str) -> Finding:
