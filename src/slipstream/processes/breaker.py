@@ -52,8 +52,8 @@ from slipstream.venues.hyperliquid.rest import Rest
 from slipstream.venues.hyperliquid.signing import Signer
 
 SECOND = 1_000_000_000
-LOOK_EVERY = 1.0  # wall seconds between two looks at a troubled account: the IP's weight is shared
-IP_WEIGHT = 200
+LOOK_EVERY = 2.5  # wall seconds between two looks at a troubled account: the address of this machine has one budget
+IP_WEIGHT = 600  # spent in trouble alone: a look weighs 24
 KEEP_ROWS = 200_000
 
 

@@ -135,7 +135,7 @@ class Link:
             self._seq += 1
             report = self._pod.report(self._seq)
             await self._bus.publish(self._topics.pod(report.pod, "report"), report, retain=True)
-            said = (report.mandate_version, report.state, report.reasons)
+            said = (report.state, report.reasons)
             if said != self._said:
                 self._said = said
                 text = f"{report.state.value} under mandate {report.mandate_version}"

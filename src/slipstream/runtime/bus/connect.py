@@ -5,6 +5,7 @@ from __future__ import annotations
 from slipstream.model.mandate import TradingState
 from slipstream.model.messages import Message, PodReport
 from slipstream.model.topics import Topics
+from slipstream.runtime.bus.acl import OPERATOR
 from slipstream.runtime.bus.memory import MemoryBus, memory_broker
 from slipstream.runtime.bus.mqtt import MqttBus
 from slipstream.runtime.bus.port import Bus
@@ -23,4 +24,4 @@ def connect(url: str, process: str, *, realm: str, pod: bool = False) -> Bus:
             pod=process, account="", run=0, seq=0, ns=0, wall_ns=0, phase="lost", state=TradingState.HALTED
         )
         will = (Topics(realm).pod(process, "status"), lost)
-    return MqttBus(url, process, will=will)
+    return MqttBus(url, process, will=will, lasting=not process.startswith(OPERATOR))

@@ -58,15 +58,25 @@ def read_url(url: str) -> Address:
 
 
 class MqttBus:
-    """See `slipstream.runtime.bus.port.Bus`. ``process`` is the client's id: a second one takes its place."""
+    """See `slipstream.runtime.bus.port.Bus`. ``process`` is the client's id: a second one takes its place.
+
+    ``lasting``: the broker keeps what comes while the connection is lost; a passer-by should leave no such session.
+    """
 
     def __init__(
-        self, url: str, process: str, *, will: tuple[str, Message] | None = None, tls: ssl.SSLContext | None = None
+        self,
+        url: str,
+        process: str,
+        *,
+        will: tuple[str, Message] | None = None,
+        tls: ssl.SSLContext | None = None,
+        lasting: bool = True,
     ) -> None:
         self._address = read_url(url)
         self._process = process
         self._will = will
         self._tls = tls
+        self._lasting = lasting
         self._filters: list[str] = []
         self._retained: OrderedDict[str, bytes] = OrderedDict()
         self._outbox: deque[tuple[str, bytes]] = deque()
@@ -148,14 +158,14 @@ class MqttBus:
 
     async def _run(self) -> None:
         pause = PAUSE
-        fresh = True
+        fresh = self._lasting
         while True:
             try:
                 if fresh:
                     # what was queued for an earlier process of this name is not for this one
                     async with self._connect(clean=True):
                         fresh = False
-                async with self._connect(clean=False) as client:
+                async with self._connect(clean=not self._lasting) as client:
                     if self._filters:
                         await client.subscribe([(one, 1) for one in self._filters])
                     self._client, self._lost = client, None
@@ -173,7 +183,7 @@ class MqttBus:
     def _connect(self, *, clean: bool) -> aiomqtt.Client:
         address = self._address
         will = None
-        if self._will is not None and not clean:
+        if self._will is not None and clean is not self._lasting:
             topic, message = self._will
             will = aiomqtt.Will(topic, pack(self._process, 0, time.time_ns(), message), qos=1, retain=True)
         return aiomqtt.Client(
