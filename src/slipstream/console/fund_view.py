@@ -1,6 +1,7 @@
 """The fund on a terminal: what runs, what it is worth, quotes against the book, the latest fills and notes.
 
-Pure functions from plain values (a pod's ``GET /status``) to rich renderables and lines of text.
+Pure functions to rich renderables and lines of text: ``fund_line`` and ``fund_screen`` from a FundState (the fund,
+from the bus), ``headline`` and ``render`` from plain values (a pod's ``GET /status``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,29 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from slipstream.console.fund_state import FundState
+from slipstream.console.reading import open_breaks, reasons_of, venue_ns
+from slipstream.console.rows import (
+    ALERT_COLUMNS,
+    BREAK_COLUMNS,
+    DECISION_COLUMNS,
+    HALT_COLUMNS,
+    POD_COLUMNS,
+    PROCESS_COLUMNS,
+    Row,
+    alert_rows,
+    break_rows,
+    clock,
+    decision_rows,
+    fund_pairs,
+    halt_rows,
+    pod_rows,
+    process_rows,
+    span,
+    when,
+)
+from slipstream.model.breaks import Break
 
 Status = Mapping[str, Any]
 _STATE_STYLE = {"ready": "green", "running": "green", "active": "green", "failed": "bold red", "halted": "bold red"}
@@ -160,3 +184,120 @@ def render(venue: Status, processes: Sequence[tuple[str, str, str]], pods: Seque
             title += f"  first error: {pod['error']}"
         parts.append(Panel(Group(_coin_table(pod), Text(), _feed_table(pod, 8)), title=title[:160]))
     return Group(*parts)
+
+
+_WORD_STYLE = {
+    **_STATE_STYLE,
+    "alive": "green",
+    "warn": "yellow",
+    "reducing": "yellow",
+    "breaker": "bold red",
+    "dead": "bold red",
+    "lost": "bold red",
+    "error": "bold red",
+}
+_WORDS = ("pod", "stage", "state", "coin", "side", "cloid", "process", "level", "break", "time", "who", "decision")
+_LEFT = frozenset((*_WORDS, "what", "whom", "why", "clears", "detail", "coin caps"))
+
+
+def is_right(column: str) -> bool:
+    """Whether a column holds numbers."""
+    return column not in _LEFT
+
+
+def style_of(cell: str) -> str:
+    """The colour of a word or figure: what is well green, what is off yellow, what is broken or old red."""
+    if cell.endswith(" OLD"):
+        return "red"
+    if len(cell) > 1 and cell[0] in "+-" and cell[1].isdigit():
+        return "green" if cell[0] == "+" else "red"
+    return _WORD_STYLE.get(cell, "")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Row], *, last_wraps: bool = False) -> Table:
+    """Rows under their names; too narrow a terminal shortens the last column."""
+    out = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in columns:
+        last = name == columns[-1]
+        overflow: Any = "fold" if last and last_wraps else "ellipsis"
+        out.add_column(
+            name, justify="right" if is_right(name) else "left", no_wrap=not (last and last_wraps), overflow=overflow
+        )
+    for row in rows:
+        out.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
+    return out
+
+
+def fund_line(state: FundState, now_ns: int) -> str:
+    """The whole fund on one line, for logs and pipes."""
+    figures = "  ".join(f"{name} {value}" for name, value in fund_pairs(state, now_ns))
+    breaks = open_breaks(state)
+    broken = f"  breaks {len(breaks)} (worst {breaks[0].level.value}: {breaks[0].id})" if breaks else "  no breaks"
+    return f"venue time {when(state, now_ns)}  {figures}{broken}"
+
+
+def figures_text(state: FundState, now_ns: int) -> Text:
+    """The fund's figures with their names, as many lines as they need."""
+    out = Text()
+    for number, (name, value) in enumerate(fund_pairs(state, now_ns)):
+        if number:
+            out.append("  ")
+        out.append(f"{name} ", style="dim").append(value, style=style_of(value) or "bold")
+    return out
+
+
+def fund_screen(
+    state: FundState, now_ns: int, *, decisions: int = 5, processes: Sequence[tuple[str, str, str]] = ()
+) -> RenderableType:
+    """The whole fund: money, pods and why they are held, processes, breaks, halts, errors, the last decisions.
+
+    ``processes`` (name, state, detail) are those of a supervisor; without them beats tell who is alive.
+    """
+    parts: list[RenderableType] = [
+        Text(f"fund {state.realm}  venue time {when(state, now_ns)}", style="bold"),
+        figures_text(state, now_ns),
+        Text(),
+        table("pods", POD_COLUMNS, pod_rows(state, now_ns)),
+    ]
+    held = [(pod.slug, reason) for pod in state.pods.values() for reason in reasons_of(state, pod)]
+    parts.extend(
+        Text(f"  {slug}: {reason}", style="yellow", overflow="ellipsis", no_wrap=True) for slug, reason in held
+    )
+    if processes:
+        parts += [Text(), table("processes", ("process", "state", "detail"), list(processes))]
+    else:
+        parts += [Text(), table("processes", PROCESS_COLUMNS, process_rows(state, now_ns))]
+    for title, columns, rows in (
+        ("open breaks", BREAK_COLUMNS, break_rows(state, now_ns)),
+        ("halts in force", HALT_COLUMNS, halt_rows(state)),
+        ("errors and alerts", ALERT_COLUMNS, alert_rows(state)[:decisions]),
+        ("last decisions", DECISION_COLUMNS, decision_rows(state)[:decisions]),
+    ):
+        if rows:
+            parts += [Text(), table(title, columns, rows)]
+    return Group(*parts)
+
+
+def explain_break(state: FundState, found: Break, now_ns: int) -> RenderableType:
+    """One break whole."""
+    age = max(0.0, found.age_ns(venue_ns(state, now_ns) or found.last_ns) / 1e9)
+    out = Table.grid(padding=(0, 2))
+    out.add_column(style="dim", no_wrap=True)
+    out.add_column(overflow="fold")
+    out.add_row("break", found.id)
+    out.add_row(
+        "kind", f"{found.kind.value} of {found.pod or 'the fund'}" + (f", {found.subject}" if found.subject else "")
+    )
+    out.add_row("size", f"{found.size:f} {found.unit}")
+    out.add_row("level", Text(found.level.value, style=style_of(found.level.value)))
+    out.add_row(
+        "stands" if found.is_open else "stood",
+        f"{span(age)}, first {clock(found.first_ns)}, last {clock(found.last_ns)}",
+    )
+    for line in found.evidence:
+        out.add_row("evidence", line)
+    if found.is_open:
+        out.add_row("clears", found.clears)
+    else:
+        out.add_row("closed", f"{clock(found.resolved_ns)} by {found.resolved_by}")
+    return out

@@ -1,0 +1,1 @@
+"""`slipstream top`: the fund on a full terminal."""
