@@ -7,6 +7,7 @@ import os
 import sys
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,9 @@ from typing import Annotated
 import typer
 
 from slipstream.model.errors import SlipstreamError
+
+PROCESSES = ("breaker",)
+OPERATOR = ("status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top")
 
 app = typer.Typer(
     name="slipstream",
@@ -45,24 +49,28 @@ def _coins(text: str) -> tuple[str, ...]:
 
 @app.command()
 def up(
-    config: Annotated[Path, typer.Option(help="Brawler's configuration.")] = Path("configs/brawler.yml"),
+    fund: Annotated[Path, typer.Option(help="The fund's configuration.")] = Path("configs/fund.yml"),
     directory: Annotated[Path, typer.Option("--dir", help="Where logs, journals and the demo key go.")] = Path(
         "var/up"
     ),
     port: Annotated[int, typer.Option(help="The venue's port; 0 takes a free one.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic market.")] = 7,
-    speed: Annotated[float, typer.Option(help="How many times faster than the wall the venue's clock runs.")] = 1.0,
+    speed: Annotated[float, typer.Option(help="How many times faster than the wall the venue's clock runs.")] = 60.0,
     coins: Annotated[str, typer.Option(help="Coins of the synthetic market, such as BTC,ETH; empty: all.")] = "",
     replay: Annotated[Path | None, typer.Option(help="A folder of recordings instead of the synthetic market.")] = None,
     seconds: Annotated[float, typer.Option("--for", help="Stop by itself after so many seconds; 0: never.")] = 0.0,
     plain: Annotated[bool, typer.Option(help="Lines instead of a live view.")] = False,
+    control: Annotated[bool, typer.Option(help="Let the venue be told to misbehave (loopback only).")] = False,
 ) -> None:
-    """Start the demo fund: a local venue and Brawler on it. No keys, no network; Ctrl-C stops it in order."""
+    """Start the demo fund on a local venue. No keys, no network; Ctrl-C stops it in order.
+
+    The venue, a broker, Brawler and Gradient, the allocator that lends to them, the auditor and the breaker.
+    """
     from slipstream.up import UpOptions
     from slipstream.up import up as run_up
 
     options = UpOptions(
-        config=config,
+        fund=fund,
         directory=directory / datetime.now().strftime("%Y-%m-%d_%H%M%S"),
         port=port,
         seed=seed,
@@ -71,6 +79,7 @@ def up(
         replay=replay,
         duration=seconds,
         plain=plain,
+        control=control,
     )
     raise typer.Exit(asyncio.run(run_up(options)))
 
@@ -186,11 +195,27 @@ def _register_pods() -> None:
     app.add_typer(pod_app, name="pod")
 
 
+def _register_processes() -> None:
+    for name in PROCESSES:
+        app.command(name)(getattr(import_module(f"slipstream.processes.{name}"), name))
+
+
+def _register_operator() -> None:
+    from slipstream.console.commands import register
+
+    register(app)
+
+
 def main() -> None:
     """Entry point of the console script. Errors of the house are one line, exit code 2; bugs keep their traceback."""
     # importing the pods costs half a second that other commands need not pay
-    if "pod" in sys.argv[1:2] or "--help" in sys.argv or "_SLIPSTREAM_COMPLETE" in os.environ:
+    everything = "--help" in sys.argv or "_SLIPSTREAM_COMPLETE" in os.environ
+    if "pod" in sys.argv[1:2] or everything:
         _register_pods()
+    if (sys.argv[1:2] and sys.argv[1] in PROCESSES) or everything:
+        _register_processes()
+    if (sys.argv[1:2] and sys.argv[1] in OPERATOR) or everything:
+        _register_operator()
     try:
         app()
     except SlipstreamError as error:
