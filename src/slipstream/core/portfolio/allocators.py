@@ -44,7 +44,7 @@ def tangency(cov: npt.ArrayLike, mean: npt.ArrayLike) -> Array:
 
     Raises ValueError where S^-1 mu sums to nothing positive (then no such portfolio exists).
     """
-    raw = np.linalg.solve(_checked(cov), np.asarray(mean, dtype=np.float64))
+    raw: Array = np.linalg.solve(_checked(cov), np.asarray(mean, dtype=np.float64)).astype(np.float64)
     total = float(raw.sum())
     if total <= 0.0:
         raise ValueError("no tangency portfolio: S^-1 mu does not sum to a positive number")
@@ -60,10 +60,10 @@ def equal_risk(cov: npt.ArrayLike, budgets: npt.ArrayLike | None = None) -> Arra
     c = _checked(cov)
     sd = np.sqrt(np.diag(c))
     corr = c / np.outer(sd, sd)
-    b = np.full(sd.size, 1.0 / sd.size) if budgets is None else np.asarray(budgets, dtype=np.float64)
+    b: Array = np.full(sd.size, 1.0 / sd.size) if budgets is None else np.asarray(budgets, dtype=np.float64)
     if b.shape != sd.shape or (b <= 0.0).any():
         raise ValueError("risk budgets must be positive, one for each asset")
-    b = b / b.sum()
+    b = np.asarray(b / b.sum(), dtype=np.float64)
     y: Array = np.sqrt(b / max(1.0, float(corr.sum(axis=1).max())))
     for _ in range(NEWTON_STEPS):
         gradient = corr @ y - b / y

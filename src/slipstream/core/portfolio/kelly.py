@@ -59,4 +59,6 @@ def grossman_zhou(drawdown: float, limit: float) -> float:
         raise ValueError(f"drawdown limit {limit} must lie between 0 and 1")
     if drawdown >= limit:
         return 0.0
-    return min(1.0, (1.0 - (1.0 - limit) / (1.0 - max(0.0, drawdown))) / limit)
+    if drawdown <= 0.0:
+        return 1.0
+    return min(1.0, (1.0 - (1.0 - limit) / (1.0 - drawdown)) / limit)
