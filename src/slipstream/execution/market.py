@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from slipstream.model.events import AssetContext, Bbo, Disconnect, Event, L2Book, Reconnect, Timer, Trade, Unknown
+from slipstream.model.events import AssetContext, Bbo, Candle, Disconnect, Event, L2Book, Reconnect, Timer, Trade, Unknown
 
 HOME = "hl"  # the venue we trade on
 
@@ -38,6 +38,8 @@ class Market:
                 self._context[event.coin] = event
             self._fresh_ns[key] = max(self._fresh_ns.get(key, 0), min(event.event_ns, event.recv_ns))
             self._heard(event.venue, event.recv_ns)
+        elif isinstance(event, Candle):
+            self._advance(event.recv_ns)
         elif isinstance(event, Trade):
             self._heard(event.venue, event.recv_ns)
         elif isinstance(event, Disconnect):

@@ -58,6 +58,27 @@ class Trade(msgspec.Struct, frozen=True, tag="trade"):
     recv_ns: int
 
 
+class Candle(msgspec.Struct, frozen=True, tag="candle"):
+    """A closed bar. ``open_ns`` is its beginning, ``volume`` in base coin; a bar without trades has volume 0."""
+
+    venue: str
+    coin: str
+    interval_ns: int
+    open_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    event_ns: int
+    recv_ns: int
+
+    @property
+    def close_ns(self) -> int:
+        """When the bar ended."""
+        return self.open_ns + self.interval_ns
+
+
 class AssetContext(msgspec.Struct, frozen=True, tag="ctx"):
     """Mark and oracle price, and the running hourly funding estimate (a fraction, positive: longs pay)."""
 
@@ -204,6 +225,7 @@ Event = (
     | L2Book
     | Trade
     | AssetContext
+    | Candle
     | Ack
     | Reject
     | CancelReject

@@ -1,0 +1,1 @@
+"""Signals: pure numerics on arrays of float64."""

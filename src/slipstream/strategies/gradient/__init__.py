@@ -1,0 +1,1 @@
+"""Gradient: a trend book, long the strongest and short the weakest, of equal dollar volatility."""
