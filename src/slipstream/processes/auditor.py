@@ -188,7 +188,7 @@ class AuditorProcess:
             topics.mandate("+"),
             topics.stage("+"),
             topics.halt("+", "+"),
-            f"{topics.root}/configure/{WHO}",
+            topics.configure(WHO),
         )
         async for received in self.host.bus.messages():
             heard = heard_from(received)

@@ -20,7 +20,8 @@ from slipstream.model.cloid import Cloid, pod_id
 from slipstream.model.events import Fill, FundingPayment
 from slipstream.model.instrument import Side
 from slipstream.model.mandate import Halt, Mandate, Resume, Stage, TradingState
-from slipstream.model.messages import Beat, CoinLine, OrderLine, PodReport
+from slipstream.model.messages import Beat, OrderLine
+from tests.federation.auditor.reporting import honest_report
 
 ACCOUNT = "0x" + "a" * 40
 SECOND = 1_000_000_000
@@ -55,7 +56,6 @@ class HonestPod:
         self.as_of = 0
         self.mandate: Mandate | None = None
         self.halts: dict[str, Halt] = {}
-        self.maker_volume = self.taker_volume = ZERO
         self.next_report = street.ns
         self.last_news = 0
 
@@ -115,10 +115,6 @@ class HonestPod:
 
     def learn(self, fill: Fill) -> None:
         if self.ledger.fill(fill):
-            if fill.crossed:
-                self.taker_volume += fill.sz * fill.px
-            else:
-                self.maker_volume += fill.sz * fill.px
             self.as_of = max(self.as_of, fill.ns)
             order = self.orders.get(fill.cloid or "")
             if order is not None:
@@ -145,53 +141,20 @@ class HonestPod:
         street = self.street
         self.next_report = street.ns + int(SECOND * street.speed)
         self.seq += 1
-        marks = {coin: street.px[coin] for coin in self.ledger.lines}
-        rows = []
-        unrealised = gross = net = ZERO
-        for coin, line in self.ledger.lines.items():
-            rows.append(
-                CoinLine(
-                    coin,
-                    line.position,
-                    line.average_px,
-                    line.realised,
-                    line.fees,
-                    line.funding,
-                    line.volume,
-                    line.fills,
-                )
-            )
-            unrealised += line.unrealised(marks[coin])
-            gross += abs(line.position) * marks[coin]
-            net += line.position * marks[coin]
-        realised = sum((r.realised for r in rows), ZERO)
-        fees = sum((r.fees for r in rows), ZERO)
-        funding = sum((r.funding for r in rows), ZERO)
-        said = PodReport(
+        said = honest_report(
+            self.ledger,
+            street.px,
+            (OrderLine(o.cloid, o.oid, o.coin, o.side, o.px, o.remaining) for o in self.orders.values()),
+            self.mandate,
             pod=self.slug,
             account=ACCOUNT,
             run=self.run,
             seq=self.seq,
             ns=street.ns,
             wall_ns=street.wall_ns,
-            phase=self.phase,
-            state=self.state,
-            stage=self.mandate.stage if self.mandate is not None else None,
-            mandate_version=self.mandate.version if self.mandate is not None else 0,
-            lines=tuple(rows),
-            orders=tuple(OrderLine(o.cloid, o.oid, o.coin, o.side, o.px, o.remaining) for o in self.orders.values()),
-            marks=marks,
-            realised=realised,
-            unrealised=unrealised,
-            fees=fees,
-            funding=funding,
-            net=realised + unrealised - fees + funding,
-            gross=gross,
-            net_exposure=net,
-            maker_volume=self.maker_volume,
-            taker_volume=self.taker_volume,
-            fills=sum(r.fills for r in rows),
             as_of_ns=self.as_of,
+            state=self.state,
+            phase=self.phase,
         )
         street.publish(said)
         self.street.reports += 1

@@ -153,6 +153,11 @@ class AccountReader:
         """How many connections were made."""
         return self._stream.connections
 
+    @property
+    def known_ns(self) -> int:
+        """Up to which venue time fills and orders are known; 0 before the account was read whole."""
+        return min(self._fills_ns, self._orders_ns) if self._swept else 0
+
     async def run(self) -> None:
         """Read until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -80,12 +80,13 @@ def _gone(case: Case, report: PodReport, line: OrderLine) -> Iterator[Finding]:
 def _would_be_known(case: Case, report: PodReport, line: OrderLine) -> bool:
     """Whether an order that rested shortly before a report would have been seen.
 
-    It would by its updates, if none was missed; else only if it has been reported for longer than a look and a grace.
+    It would by its updates, if none was missed since a grace before the report: an order that ended earlier must have
+    left the report. Else only if it has been reported for longer than a look and a grace.
     """
     view = case.account.view
     if view is None:
         return False
-    if view.changes_since_ns + case.limits.pending_ns // 10 <= report.ns <= view.changes_ns:
+    if view.changes_since_ns + case.limits.grace_ns <= report.ns <= view.changes_ns:
         return True
     longer = report.ns - 2 * case.limits.grace_ns
     earlier = [h.report for h in case.pod.reports if h.report.ns <= longer and h.report.run == report.run]

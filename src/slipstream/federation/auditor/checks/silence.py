@@ -89,6 +89,7 @@ def check_skew(pod: str, pulse: Pulse | None, limits: AuditLimits) -> Iterator[F
             subject=what,
             size=seconds(abs(lag)),
             unit="s",
+            proven=lag > 0,  # two messages said so already
             evidence=(f"its {what} time is {seconds(abs(lag))} s {side} the auditor's",),
         )
 
