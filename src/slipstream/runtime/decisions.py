@@ -119,15 +119,10 @@ class DecisionJournal(Generic[I, O]):
         if not steps:
             return self._seq
         rows = [
-            {
-                "seq": number,
-                "ns": int(getattr(given, "ns", 0)),
-                "input": _ENCODE.encode(given),
-                "outputs": encode_outputs(outputs),
-            }
+            (number, int(getattr(given, "ns", 0)), _ENCODE.encode(given), encode_outputs(outputs))
             for number, (given, outputs) in enumerate(steps, self._seq + 1)
         ]
-        self._database.write("write", lambda c: c.execute(insert(DECISIONS), rows), strict=self._strict)
+        self._database.insert(DECISIONS, rows, strict=self._strict)
         self._seq += len(rows)
         return self._seq
 

@@ -84,13 +84,22 @@ class Database(ABC):
         """Run ``action`` whole or not at all; ``strict`` waits until it would survive a power loss. JournalError."""
 
         def run() -> T:
-            if strict is not self._strict and not self.read_only:
-                self._sync(strict)
-                self._strict = strict
+            self._set_strict(strict)
             with self._engine.begin() as connection:
                 return action(connection)
 
         return self.guard(doing, run)
+
+    def insert(self, table: Table, rows: Sequence[tuple[Any, ...]], *, strict: bool = False) -> None:
+        """Write rows, values in the order of the table's columns, whole or not at all. Raises JournalError."""
+        names = table.columns.keys()
+        values = [dict(zip(names, row, strict=True)) for row in rows]
+        self.write("write", lambda connection: connection.execute(insert(table), values), strict=strict)
+
+    def _set_strict(self, strict: bool) -> None:
+        if strict is not self._strict and not self.read_only:
+            self._sync(strict)
+            self._strict = strict
 
     def has(self, table: Table) -> bool:
         """Whether the database has a table: one that an older release wrote may lack some."""

@@ -98,21 +98,12 @@ class Journal:
             orders = orders or (needed and bool(commands))
             if isinstance(one, Fill | FundingPayment):
                 money.append((number, one))
-            rows.append(
-                {
-                    "seq": number,
-                    "needed": int(needed),
-                    "event": ENCODE.encode(one),
-                    "commands": encode_commands(commands),
-                }
-            )
-
-        def write(connection: Connection) -> None:
-            connection.execute(insert(ROWS), rows)
-            if money:
-                record(connection, money)
-
-        self._database.write("write", write, strict=self._is_strict(orders))
+            rows.append((number, int(needed), ENCODE.encode(one), encode_commands(commands)))
+        strict = self._is_strict(orders)
+        if money:
+            self._database.write("write", lambda c: _write_money(c, rows, money), strict=strict)
+        else:
+            self._database.insert(ROWS, rows, strict=strict)
         self._seq += len(steps)
         return self._seq
 
@@ -174,6 +165,15 @@ class Journal:
     def close(self) -> None:
         """Close the database and give up the lock."""
         self._database.close()
+
+
+def _write_money(
+    connection: Connection, rows: Sequence[tuple[int, int, bytes, bytes]], money: Sequence[tuple[int, Event]]
+) -> None:
+    """Rows, and the ledger's rows of the fills and payments among them."""
+    names = ROWS.columns.keys()
+    connection.execute(insert(ROWS), [dict(zip(names, row, strict=True)) for row in rows])
+    record(connection, money)
 
 
 class SqliteJournal(Journal):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, Table, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -26,6 +27,7 @@ class SqliteDatabase(Database):
         self._path = path
         self._busy_timeout = busy_timeout
         self._lock: IO[str] | None = None
+        self._raw: sqlite3.Connection | None = None
         super().__init__(str(path), read_only=read_only)
 
     def _connect(self) -> Engine:
@@ -40,6 +42,34 @@ class SqliteDatabase(Database):
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if found != "ok":
             raise JournalError(f"journal {self.name}: damaged: {found}; move it away and start anew, or restore it")
+
+    def insert(self, table: Table, rows: Sequence[tuple[Any, ...]], *, strict: bool = False) -> None:
+        """As `Database.insert`, past SQLAlchemy: a pod does this with every event, and it is five times as fast."""
+        marks = ", ".join("?" * len(table.columns))
+        statement = f"INSERT INTO {table.name} ({', '.join(table.columns.keys())}) VALUES ({marks})"
+
+        def run() -> None:
+            self._set_strict(strict)
+            connection = self._driver()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.executemany(statement, rows)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+        self.guard("write", run)
+
+    def _driver(self) -> sqlite3.Connection:
+        """The one connection there is, as the driver knows it."""
+        if self._raw is None:
+            fairy = self._engine.raw_connection()
+            self._raw = fairy.driver_connection
+            fairy.close()
+        assert self._raw is not None
+        return self._raw
 
     def _sync(self, strict: bool) -> None:
         self._run(f"PRAGMA synchronous={'FULL' if strict else 'NORMAL'}")
@@ -64,6 +94,7 @@ class SqliteDatabase(Database):
 
     def close(self) -> None:
         """Close the file and give up the lock."""
+        self._raw = None
         super().close()
         if self._lock is not None:
             self._lock.close()
@@ -124,6 +155,6 @@ def _engine(path: Path, read_only: bool, busy_timeout: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def began(connection: Any) -> None:
-        connection.execute(text("BEGIN" if read_only else "BEGIN IMMEDIATE"))
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
