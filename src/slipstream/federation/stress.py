@@ -2,7 +2,8 @@
 
 Linear loads (beta, loss) are taken at the worst: each pod fills its coins of greatest load up to its caps, all pods
 leaning the same way. They scale with the limits, so the largest common scale has a closed form. A correlation does not
-scale: it is taken of the pods' present books blown up to their maxima, and only pods that lean with it are shrunk.
+scale: it is taken of the pods' present books blown up to their maxima, for each anchor alone, and only pods that lean
+with it are shrunk.
 """
 
 from __future__ import annotations
@@ -149,16 +150,16 @@ def _correlated(
     if abs(value) <= terms.max_correlation:
         return Finding(name, value, terms.max_correlation, 1.0), {}
     with_it = [pod for pod, part in lean.items() if part * total > 0.0]
-    low, high = 0.0, 1.0
-    if abs(_correlation(market, books, place, anchor, dict.fromkeys(with_it, 0.0))) > terms.max_correlation:
-        # nobody leans against it: no mixture of these books is less correlated. The worst beta must do, and is made
-        # tighter by as much as the correlation is too high.
+    if not any(usd for pod, book in books.items() if pod not in with_it for usd in book.values()):
+        # nobody holds anything else: no mixture of these books is less correlated. All of them are made smaller by as
+        # much as the correlation is too high.
         scale = terms.max_correlation / abs(value)
         return Finding(name, value, terms.max_correlation, scale), {pod.pod: scale for pod in pods}
+    low, high = 0.0, 1.0  # at 0 what is left leans the other way, or not at all
     for _ in range(STEPS):
         middle = (low + high) / 2.0
-        fits = abs(_correlation(market, books, place, anchor, dict.fromkeys(with_it, middle))) <= terms.max_correlation
-        low, high = (middle, high) if fits else (low, middle)
+        mixed = _correlation(market, books, place, anchor, dict.fromkeys(with_it, middle))
+        low, high = (middle, high) if math.copysign(1.0, value) * mixed <= terms.max_correlation else (low, middle)
     return Finding(name, value, terms.max_correlation, low), dict.fromkeys(with_it, low)
 
 
