@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -16,7 +17,16 @@ from slipstream.execution.permit import Permit
 from slipstream.model.breaks import Break
 from slipstream.model.events import Event
 from slipstream.model.mandate import Halt, Mandate, Resume, Stage, TradingState
-from slipstream.model.messages import AuditReport, Beat, Configure, Decision, Flatten, PodReport, StageChange
+from slipstream.model.messages import (
+    AuditedPod,
+    AuditReport,
+    Beat,
+    Configure,
+    Decision,
+    Flatten,
+    PodReport,
+    StageChange,
+)
 from slipstream.runtime.bus.acl import processes
 from slipstream.runtime.bus.broker import BrokerOptions, EmbeddedBroker
 from slipstream.runtime.bus.connect import connect
@@ -92,10 +102,10 @@ class PlayedFund:
         async with self.bus(slug) as bus:
             await Link(bus, pod, options).run()
 
-    async def _process(self, name: str, act: Callable[[Bus], asyncio.Future[None] | object]) -> None:
+    async def _process(self, name: str, act: Callable[[Bus], Coroutine[Any, Any, None]]) -> None:
         async with self.bus(name) as bus, asyncio.TaskGroup() as group:
             group.create_task(self._beat(name, bus))
-            group.create_task(act(bus))  # type: ignore[arg-type]
+            group.create_task(act(bus))
 
     async def _beat(self, name: str, bus: Bus) -> None:
         seq = 0
@@ -128,7 +138,7 @@ class PlayedFund:
                     over = msgspec.structs.replace(found, resolved_ns=venue_now(), resolved_by=by)
                     await bus.publish(TOPICS.broken(found.pod or "fund"), over)
 
-    def _seen(self, pod):  # type: ignore[no-untyped-def]
+    def _seen(self, pod: AuditedPod) -> AuditedPod:
         if not self.pods[pod.pod].flat:
             return pod
         return msgspec.structs.replace(pod, lines=(), gross=Decimal(0), net_exposure=Decimal(0), open_orders=0)
@@ -136,17 +146,27 @@ class PlayedFund:
     async def _allocator(self, bus: Bus) -> None:
         await bus.subscribe(TOPICS.configure("allocator"))
         for slug in PODS:
-            given = mandate(slug).message
-            assert isinstance(given, Mandate)
-            lease = msgspec.structs.replace(given, expires_ns=venue_now() + 30 * SPEED * 10**9)
-            await bus.publish(TOPICS.mandate(slug), lease, retain=True)
             await bus.publish(TOPICS.stage(slug), stage(slug).message, retain=True)
+
+        async def renew() -> None:
+            version = 2
+            while True:
+                version += 1
+                for slug in PODS:
+                    given = mandate(slug, version).message
+                    assert isinstance(given, Mandate)
+                    lease = msgspec.structs.replace(given, expires_ns=venue_now() + 30 * SPEED * 10**9)
+                    await bus.publish(TOPICS.mandate(slug), lease, retain=True)
+                await asyncio.sleep(5.0)
+
         text = "gradient from 30000 to 25000"
         await bus.publish(TOPICS.decision("allocator"), Decision("allocate", "gradient", text, venue_now(), ("thin",)))
         version = 10
-        async for received in bus.messages():
-            if isinstance(received.message, Configure):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(renew())
+            async for received in bus.messages():
                 asked = received.message
+                assert isinstance(asked, Configure)
                 for key, value in asked.values.items():
                     version += 1
                     slug = key.removeprefix("stage.")

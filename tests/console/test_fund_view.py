@@ -1,11 +1,17 @@
 """The terminal view: sums, and what a person reads."""
 
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
+import pytest
 from rich.console import Console
 
-from slipstream.console.fund_view import headline, net_pnl, render, totals
+from slipstream.console.fund_state import begin, fold
+from slipstream.console.fund_view import explain_break, fund_line, fund_screen, headline, net_pnl, render, totals
+from slipstream.console.rows import span
+from slipstream.model.mandate import Halt, TradingState
+from tests.console.fund_messages import PODS, REALM, TOPICS, VENUE, WALL, S, broken, received, whole_fund
 
 COIN: dict[str, Any] = {
     "position": "0.01",
@@ -67,3 +73,63 @@ def test_a_pod_that_says_nothing_yet_is_no_error() -> None:
         console.print(render({}, [], [{"pod": "brawler", "phase": "starting"}]))
     assert "brawler" in captured.get()
     assert "equity 0.00" in headline({}, [])
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_whole_fund_fits_the_width(width: int) -> None:
+    halt = received(TOPICS.halt("operator", "all"), Halt(VENUE, TradingState.HALTED, "operator", "drill", "resume"))
+    state = reduce(fold, [*whole_fund(broken()), halt], begin(REALM, PODS))
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(fund_screen(state, WALL))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    for piece in (
+        "PnL after costs +26.50",
+        "net -4,800",
+        "halted by operator: drill",
+        "position/gradient/ETH",
+        "0.4 ETH",
+    ):
+        assert piece in text, piece
+    for name in ("allocator", "auditor", "breaker", "brawler", "gradient", "alive", "thin evidence"):
+        assert name in text, name
+    late = Console(width=width)
+    with late.capture() as captured:
+        late.print(fund_screen(state, WALL + 600 * S))
+    assert "LAST WORD 10m AGO" in captured.get() and "dead" in captured.get() and "OLD" in captured.get()
+
+
+def test_a_supervisors_processes_and_one_line() -> None:
+    state = reduce(fold, whole_fund(broken()), begin(REALM, PODS))
+    console = Console(width=100)
+    with console.capture() as captured:
+        console.print(fund_screen(state, WALL, processes=[("venue", "ready", "http://127.0.0.1:3001")]))
+    assert "http://127.0.0.1:3001" in captured.get()
+    line = fund_line(state, WALL)
+    assert "\n" not in line and "equity 100,026.50" in line
+    assert "breaks 1 (worst reducing: position/gradient/ETH)" in line
+    assert "no breaks" in fund_line(begin(REALM), WALL)
+
+
+def test_a_break_is_explained_whole() -> None:
+    state = reduce(fold, whole_fund(broken()), begin(REALM, PODS))
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(explain_break(state, state.breaks["position/gradient/ETH"], WALL))
+    for piece in (
+        "position of gradient, ETH",
+        "0.4 ETH",
+        "90s",
+        "gradient reports -1.5 ETH",
+        "slipstream breaks resolve",
+    ):
+        assert piece in captured.get(), piece
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "-"), (0.4, "0s"), (119, "119s"), (120, "2m"), (-7200, "-2h"), (200_000, "2d")]
+)
+def test_spans(seconds: float | None, text: str) -> None:
+    assert span(seconds) == text

@@ -22,10 +22,11 @@ from slipstream.console.discovery import FundAddress, find_fund
 from slipstream.console.errands import Done, Plan
 from slipstream.console.fund_json import SCHEMA, break_json, mandate_json, plain, pod_json, to_json
 from slipstream.console.fund_state import FundState
-from slipstream.console.fund_view import explain_break, fund_screen, table
+from slipstream.console.fund_view import explain_break, fund_screen
 from slipstream.console.listening import READ_S
 from slipstream.console.reading import open_breaks, problems
 from slipstream.console.rows import BREAK_COLUMNS, MANDATE_COLUMNS, POD_COLUMNS, break_rows, mandate_rows, pod_rows
+from slipstream.console.tables import table
 from slipstream.model.breaks import Break
 from slipstream.model.errors import ConfigError
 from slipstream.model.mandate import Stage, TradingState
@@ -41,7 +42,7 @@ Why = Annotated[str, typer.Option("--why", help="The reason; it is kept with wha
 Target = Annotated[str, typer.Argument(metavar="[POD|all]", help="A pod, or all.")]
 Patience = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for obedience.")]
 
-breaks_app = typer.Typer(help="Open breaks: differences between two accounts of one thing.", rich_markup_mode=None)
+breaks_app = typer.Typer(rich_markup_mode=None)
 
 
 def _find(fund: Path | None, directory: Path | None) -> FundAddress:
@@ -94,9 +95,10 @@ def _done_json(done: Done) -> dict[str, Any]:
 
 
 def status(fund: Fund = None, directory: Run = None, as_json: Json = False) -> None:
-    """Show the fund: money first, then pods, processes, breaks, halts and the last decisions.
+    """Show the fund, money first.
 
-    Exit code 1 if a process is dead or a break at REDUCING or above is open.
+    Then pods, processes, breaks, halts and the last decisions. Exit code 1 if a process is dead or a break at REDUCING
+    or above is open.
 
     Example: slipstream status --json | jq .fund.equity
     """
@@ -113,7 +115,9 @@ def status(fund: Fund = None, directory: Run = None, as_json: Json = False) -> N
 
 
 def pods(fund: Fund = None, directory: Run = None, as_json: Json = False) -> None:
-    """Show every pod: stage, state, PnL as audited and as it says itself, exposure, orders, lease.
+    """Show every pod.
+
+    Stage, state, PnL as audited (net) and as it says itself (said), exposure, orders, seconds of its lease.
 
     Example: slipstream pods --json | jq '.pods[] | {pod, state, net: .audited.net}'
     """
@@ -127,7 +131,9 @@ def pods(fund: Fund = None, directory: Run = None, as_json: Json = False) -> Non
 
 
 def mandates(fund: Fund = None, directory: Run = None, as_json: Json = False) -> None:
-    """Show every pod's lease: capital, caps, how much is used, the version obeyed and the seconds left.
+    """Show every pod's lease.
+
+    Capital, caps, the share of the gross cap in use, the version it obeys, and the seconds left.
 
     Example: slipstream mandates --json | jq '.mandates[] | {pod, left_s}'
     """
@@ -147,7 +153,9 @@ def _leave(state: FundState) -> None:
 
 @breaks_app.callback(invoke_without_command=True)
 def breaks(context: typer.Context, fund: Fund = None, directory: Run = None, as_json: Json = False) -> None:
-    """Show open breaks, the worst first; `explain` shows one's evidence, `resolve` closes a latched one.
+    """Show open breaks, the worst first.
+
+    A break is a difference between two accounts of one thing. `explain` shows one whole, `resolve` closes a latched one.
 
     Example: slipstream breaks explain position/brawler/BTC
     """
@@ -180,7 +188,9 @@ def explain(
     directory: Run = None,
     as_json: Json = False,
 ) -> None:
-    """Show a break whole: what differs, by how much, since when, the evidence, and how it clears.
+    """Show a break whole.
+
+    What differs, by how much, since when, the evidence, and how it clears.
 
     Example: slipstream breaks explain fill_missing/gradient/ETH
     """
@@ -205,7 +215,9 @@ def resolve(
     as_json: Json = False,
     timeout: Patience = 15.0,
 ) -> None:
-    """Have the auditor close a latched break. What still stands is found, and opened, again.
+    """Have the auditor close a latched break.
+
+    What still stands is found, and opened, again.
 
     Example: slipstream breaks resolve pnl/gradient --why "fee tier changed at noon, books restated"
     """
@@ -221,7 +233,9 @@ def halt(
     as_json: Json = False,
     timeout: Patience = 10.0,
 ) -> None:
-    """Halt a pod, or all: resting orders are cancelled, positions stay. Latched until `slipstream resume`.
+    """Halt a pod, or all.
+
+    Resting orders are cancelled, positions stay. Latched until `slipstream resume`. Waits until the pod says so.
 
     Example: slipstream halt brawler --why "index feed looks wrong"
     """
@@ -238,7 +252,9 @@ def resume(
     as_json: Json = False,
     timeout: Patience = 10.0,
 ) -> None:
-    """Clear every halt of a pod, or of all, up to now; what still is wrong latches again.
+    """Clear the halts of a pod, or of all.
+
+    All of them up to now, whoever latched them; what still is wrong latches again.
 
     Example: slipstream resume brawler --why "feed is back" --whose operator
     """
@@ -256,7 +272,9 @@ def flatten(
     as_json: Json = False,
     timeout: Patience = 60.0,
 ) -> None:
-    """Have the breaker halt a pod, or all, and close the positions with reduce-only orders. It pays the spread.
+    """Close the positions of a pod, or of all.
+
+    The breaker halts it and closes with reduce-only orders at the market's price. Waits until the auditor sees it flat.
 
     Example: slipstream flatten gradient --why "leaving before the upgrade" --yes
     """
@@ -277,7 +295,9 @@ def override(
     as_json: Json = False,
     timeout: Patience = 20.0,
 ) -> None:
-    """Put a pod into a stage by hand; the lifecycle goes on from there.
+    """Put a pod into a stage by hand.
+
+    The lifecycle goes on from there.
 
     Example: slipstream override gradient evaluation --why "ran a year elsewhere"
     """
@@ -289,7 +309,9 @@ def top(
     directory: Run = None,
     once: Annotated[bool, typer.Option("--once", help="Print one plain snapshot and leave.")] = False,
 ) -> None:
-    """Watch the fund: money, pods, breaks, decisions; halt, resume and flatten by key; ? shows the keys.
+    """Watch the fund, and act by key.
+
+    Money, pods, breaks, decisions; h halts, r resumes, f flattens, ? shows the keys.
 
     Example: slipstream top --dir var/up
     """

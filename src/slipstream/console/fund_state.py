@@ -82,11 +82,13 @@ class FundState(msgspec.Struct, frozen=True):
     """The fund. ``expected`` are the processes that should beat; ``speed_hint`` 0: not told.
 
     ``cleared`` holds the highest Resume by ``target/whose``. ``ns`` is the newest venue time heard, ``ns_wall`` when.
+    ``since_ns``: wall time since when we listen, so that nobody counts as dead before he could speak; 0: long enough.
     """
 
     realm: str
     expected: tuple[str, ...] = ()
     speed_hint: float = 0.0
+    since_ns: int = 0
     processes: dict[str, ProcessView] = {}
     pods: dict[str, PodView] = {}
     audit: AuditReport | None = None
@@ -106,12 +108,13 @@ class FundState(msgspec.Struct, frozen=True):
     heard_ns: int = 0
 
 
-def begin(realm: str, pods: tuple[str, ...] = (), *, speed: float = 0.0) -> FundState:
+def begin(realm: str, pods: tuple[str, ...] = (), *, speed: float = 0.0, since_ns: int = 0) -> FundState:
     """A fund of which nothing was heard yet; with ``pods`` its processes are known and missed if they are silent."""
     return FundState(
         realm=realm,
         expected=(*FEDERATION, *pods) if pods else (),
         speed_hint=speed,
+        since_ns=since_ns,
         pods={slug: PodView(slug) for slug in pods},
     )
 
@@ -281,13 +284,17 @@ def stands(state: FundState, placed: Placed, slug: str) -> bool:
 
 
 def _decision(state: FundState, decision: Decision, level: list[str], received: Received) -> FundState:
-    if level[-3:-2] == ["pod"]:
-        if level[-1] == "ack":
-            state = _pod(state, level[-2], ack=decision, ack_heard_ns=received.received_ns)
-        else:
-            return _status(state, level[-2], decision.text, retained=received.retained)
-    process = level[-2] if level[-3:-2] == ["pod"] else level[-1]
-    heard = Heard(process, decision)
+    if level[-3] != "pod":
+        heard = Heard(level[-1], decision)
+    elif level[-1] == "ack":
+        heard = Heard(level[-2], decision)
+        before = state.pods[level[-2]].ack if level[-2] in state.pods else None
+        state = _pod(state, level[-2], ack=decision, ack_heard_ns=received.received_ns)
+        # every renewed lease is acknowledged; worth telling is that the pod's state has changed
+        if before is not None and before.text.split(" ")[0] == decision.text.split(" ")[0]:
+            return state
+    else:
+        return _status(state, level[-2], decision.text, retained=received.retained)
     if heard in state.decisions[-10:]:
         return state
     return _change(state, decisions=_newest(state.decisions, heard, KEPT_DECISIONS))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +25,6 @@ from slipstream.console.rows import (
     HALT_COLUMNS,
     POD_COLUMNS,
     PROCESS_COLUMNS,
-    Row,
     alert_rows,
     break_rows,
     clock,
@@ -37,6 +36,7 @@ from slipstream.console.rows import (
     span,
     when,
 )
+from slipstream.console.tables import style_of, table
 from slipstream.model.breaks import Break
 
 Status = Mapping[str, Any]
@@ -186,48 +186,6 @@ def render(venue: Status, processes: Sequence[tuple[str, str, str]], pods: Seque
     return Group(*parts)
 
 
-_WORD_STYLE = {
-    **_STATE_STYLE,
-    "alive": "green",
-    "warn": "yellow",
-    "reducing": "yellow",
-    "breaker": "bold red",
-    "dead": "bold red",
-    "lost": "bold red",
-    "error": "bold red",
-}
-_WORDS = ("pod", "stage", "state", "coin", "side", "cloid", "process", "level", "break", "time", "who", "decision")
-_LEFT = frozenset((*_WORDS, "what", "whom", "why", "clears", "detail", "coin caps"))
-
-
-def is_right(column: str) -> bool:
-    """Whether a column holds numbers."""
-    return column not in _LEFT
-
-
-def style_of(cell: str) -> str:
-    """The colour of a word or figure: what is well green, what is off yellow, what is broken or old red."""
-    if cell.endswith(" OLD"):
-        return "red"
-    if len(cell) > 1 and cell[0] in "+-" and cell[1].isdigit():
-        return "green" if cell[0] == "+" else "red"
-    return _WORD_STYLE.get(cell, "")
-
-
-def table(title: str, columns: Sequence[str], rows: Sequence[Row], *, last_wraps: bool = False) -> Table:
-    """Rows under their names; too narrow a terminal shortens the last column."""
-    out = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in columns:
-        last = name == columns[-1]
-        overflow: Any = "fold" if last and last_wraps else "ellipsis"
-        out.add_column(
-            name, justify="right" if is_right(name) else "left", no_wrap=not (last and last_wraps), overflow=overflow
-        )
-    for row in rows:
-        out.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
-    return out
-
-
 def fund_line(state: FundState, now_ns: int) -> str:
     """The whole fund on one line, for logs and pipes."""
     figures = "  ".join(f"{name} {value}" for name, value in fund_pairs(state, now_ns))
@@ -236,14 +194,22 @@ def fund_line(state: FundState, now_ns: int) -> str:
     return f"venue time {when(state, now_ns)}  {figures}{broken}"
 
 
-def figures_text(state: FundState, now_ns: int) -> Text:
-    """The fund's figures with their names, as many lines as they need."""
-    out = Text()
-    for number, (name, value) in enumerate(fund_pairs(state, now_ns)):
-        if number:
-            out.append("  ")
-        out.append(f"{name} ", style="dim").append(value, style=style_of(value) or "bold")
-    return out
+class Figures:
+    """The fund's figures with their names, as many lines as the width needs; no name leaves its value."""
+
+    def __init__(self, state: FundState, now_ns: int) -> None:
+        self._pairs = fund_pairs(state, now_ns)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Fill lines one after the other."""
+        line = Text()
+        for name, value in self._pairs:
+            if line and len(line) + 2 + len(name) + 1 + len(value) > options.max_width:
+                yield line
+                line = Text()
+            line.append("  " if line else "").append(f"{name} ", style="dim")
+            line.append(value, style=style_of(value) or "bold")
+        yield line
 
 
 def fund_screen(
@@ -255,7 +221,7 @@ def fund_screen(
     """
     parts: list[RenderableType] = [
         Text(f"fund {state.realm}  venue time {when(state, now_ns)}", style="bold"),
-        figures_text(state, now_ns),
+        Figures(state, now_ns),
         Text(),
         table("pods", POD_COLUMNS, pod_rows(state, now_ns)),
     ]

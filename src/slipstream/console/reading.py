@@ -104,7 +104,10 @@ def process_names(state: FundState) -> tuple[str, ...]:
 def is_dead(state: FundState, process: str, now_ns: int) -> bool:
     """Whether a process that should beat does not."""
     age = beat_age(state, process, now_ns)
-    return age > BEAT_MISSED_S if age is not None else process in state.expected
+    if age is not None:
+        return age > BEAT_MISSED_S
+    waited = (now_ns - state.since_ns) / 1e9 if state.since_ns else BEAT_MISSED_S
+    return process in state.expected and waited >= BEAT_MISSED_S
 
 
 def report_age(pod: PodView, now_ns: int) -> float | None:

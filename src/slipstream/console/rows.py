@@ -181,7 +181,7 @@ def process_rows(state: FundState, now_ns: int) -> tuple[Row, ...]:
     out = []
     for name in process_names(state):
         view = state.processes.get(name)
-        word = "dead" if is_dead(state, name, now_ns) else "alive"
+        word = "dead" if is_dead(state, name, now_ns) else "alive" if view is not None else "unheard"
         age = beat_age(state, name, now_ns)
         out.append((name, word, "never" if age is None else span(age), str(view.beat.pid) if view else DASH))
     return tuple(out)

@@ -22,7 +22,7 @@ from slipstream.console import errands
 from slipstream.console.discovery import FundAddress
 from slipstream.console.errands import Plan
 from slipstream.console.fund_state import FundState, begin, filters, fold
-from slipstream.console.fund_view import figures_text, style_of, table
+from slipstream.console.fund_view import Figures
 from slipstream.console.listening import operator_bus
 from slipstream.console.reading import reasons_of
 from slipstream.console.rows import (
@@ -40,6 +40,7 @@ from slipstream.console.rows import (
     span,
     when,
 )
+from slipstream.console.tables import style_of, table
 from slipstream.console.top.pod_screen import PodScreen
 from slipstream.console.top.prompts import HelpScreen, ReasonPrompt, SurePrompt
 from slipstream.console.top.tables import RowTable
@@ -62,7 +63,7 @@ class TopApp(App[None]):
     CSS = """
     #title { height: 1; background: $primary; color: $text; text-style: bold; padding: 0 1; }
     #fund { height: auto; max-height: 4; padding: 0 1; }
-    #pods { height: auto; max-height: 40%; }
+    #pods { height: auto; max-height: 40%; padding: 0 1; scrollbar-size-horizontal: 0; }
     #processes { height: auto; max-height: 3; padding: 0 1; }
     #lower { height: 1fr; }
     #left, #right { padding: 0 1; height: auto; width: 100%; }
@@ -93,7 +94,7 @@ class TopApp(App[None]):
         self.said: tuple[str, ...] = ()
 
     def _fresh(self) -> FundState:
-        return begin(self._address.realm, self._address.pods, speed=self._address.speed)
+        return begin(self._address.realm, self._address.pods, speed=self._address.speed, since_ns=self._now())
 
     def compose(self) -> ComposeResult:
         """Money first, then pods, processes, what is broken, what was decided."""
@@ -150,7 +151,7 @@ class TopApp(App[None]):
             return
         state, now_ns = self.view()
         self.query_one("#title", Static).update(self._title(state, now_ns))
-        self.query_one("#fund", Static).update(figures_text(state, now_ns))
+        self.query_one("#fund", Static).update(Figures(state, now_ns))
         self.query_one("#pods", RowTable).follow(pod_rows(state, now_ns))
         self.query_one("#processes", Static).update(processes_text(state, now_ns))
         said = self.query_one("#said", Static)
@@ -240,7 +241,7 @@ def processes_text(state: FundState, now_ns: int) -> Text:
     """Every process and the age of its last beat, in a line or two."""
     out = Text()
     for name, word, beat, _pid in process_rows(state, now_ns):
-        out.append(f"{name} ").append(beat if word == "alive" else f"DEAD ({beat})", style=style_of(word)).append("  ")
+        out.append(f"{name} ").append(f"DEAD ({beat})" if word == "dead" else beat, style=style_of(word)).append("  ")
     return out
 
 

@@ -14,7 +14,6 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from slipstream.console.fund_state import FundState, PodView
-from slipstream.console.fund_view import style_of, table
 from slipstream.console.reading import audited, halts_of, is_stale, reasons_of, report_age, stage_of, state_of
 from slipstream.console.rows import (
     BREAK_COLUMNS,
@@ -31,6 +30,7 @@ from slipstream.console.rows import (
     order_rows,
     span,
 )
+from slipstream.console.tables import style_of, table
 
 
 def _head(state: FundState, pod: PodView, now_ns: int) -> Text:
@@ -51,12 +51,12 @@ def _money(state: FundState, pod: PodView) -> Text:
     parts = []
     if shown is not None:
         parts.append(
-            f"audited: net {money(shown.net)}, gross {amount(shown.gross)}, net exposure {amount(shown.net_exposure)}, "
-            f"{shown.open_orders} orders, maker {amount(shown.maker_volume)}, taker {amount(shown.taker_volume)}"
+            f"audited  net {money(shown.net)}, gross {amount(shown.gross)}, net exposure {amount(shown.net_exposure)}, "
+            f"orders {shown.open_orders}, maker {amount(shown.maker_volume)}, taker {amount(shown.taker_volume)}"
         )
     if report is not None:
         parts.append(
-            f"says:    net {money(report.net)} = realised {money(report.realised)} + unrealised "
+            f"said     net {money(report.net)} = realised {money(report.realised)} + unrealised "
             f"{money(report.unrealised)} - fees {amount(report.fees, 2)} + funding {money(report.funding)}, "
             f"gross {amount(report.gross)}, worst {amount(report.worst_gross)}, {report.fills} fills, "
             f"{report.actions} actions"
@@ -72,7 +72,9 @@ def pod_page(state: FundState, slug: str, now_ns: int) -> RenderableType:
     if pod.report is not None and pod.report.error:
         parts.append(Text(f"  first error: {pod.report.error}", style="bold red"))
     parts += [_money(state, pod), Text()]
-    parts.append(table("mandate", MANDATE_COLUMNS, (mandate_row(state, pod, now_ns),), last_wraps=True))
+    *lease, caps = mandate_row(state, pod, now_ns)
+    parts.append(table("mandate", MANDATE_COLUMNS[1:-1], (tuple(lease[1:]),)))
+    parts.append(Text(f"{MANDATE_COLUMNS[-1]}  {caps}", style="dim"))
     halts = [(p.halt.state.value, p.halt.who, p.target, p.halt.why, p.halt.clears) for p in halts_of(state, slug)]
     broken = tuple(row for row in break_rows(state, now_ns) if row[2] == slug)
     for title, columns, rows in (

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from rich.text import Text
 from textual.widgets import DataTable
 
-from slipstream.console.fund_view import is_right, style_of
 from slipstream.console.rows import Row
+from slipstream.console.tables import is_right, style_of
 
 
 class RowTable(DataTable[Text]):
     """Rows keyed by their first cell (or cells); `follow` makes the table show the rows given."""
 
     def __init__(self, columns: Sequence[str], *, key_cells: int = 1, id: str | None = None) -> None:
-        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=1)
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=0)
         self._names = tuple(columns)
         self._key_cells = key_cells
         self._shown: dict[str, Row] = {}
@@ -23,7 +23,7 @@ class RowTable(DataTable[Text]):
     def on_mount(self) -> None:
         """Put up the names."""
         for name in self._names:
-            self.add_column(Text(name, justify="right" if is_right(name) else "left"), key=name)
+            self.add_column(Text(f"{name} ", justify="right" if is_right(name) else "left"), key=name)
 
     def key_of(self, row: Row) -> str:
         """What tells a row from others."""
@@ -47,7 +47,8 @@ class RowTable(DataTable[Text]):
 
     @staticmethod
     def _cell(name: str, text: str) -> Text:
-        return Text(text, style=style_of(text), justify="right" if is_right(name) else "left")
+        right = is_right(name)
+        return Text(f"{text} ", style=style_of(text), justify="right" if right else "left")
 
     @property
     def chosen(self) -> str | None:
