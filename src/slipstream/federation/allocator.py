@@ -21,7 +21,7 @@ from slipstream.federation.forecast import VolState
 from slipstream.federation.mandate import Grant, LeaseTerms, PodTerms, ceiling, grants, is_due, issue, scaled
 from slipstream.federation.stress import Market, Maximum, Stressed, StressTerms, stress
 from slipstream.model.mandate import Mandate, Stage
-from slipstream.model.messages import Alert, Decision, Forecast
+from slipstream.model.messages import Alert, Decision, Forecast, StageChange
 
 
 class AllocatorTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,6 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, tag="observation"):
     ns: int
     equity: float
     nets: dict[str, float]
-    stages: dict[str, Stage]
     marks: dict[str, float]
     positions: dict[str, dict[str, float]] = {}
     blocked: dict[str, str] = {}
@@ -61,8 +60,8 @@ class Rebase(msgspec.Struct, frozen=True, tag="rebase"):
     why: str
 
 
-Input = Observation | Rebase
-Output = Mandate | Forecast | Decision | Alert
+Input = Observation | Rebase | StageChange
+Output = Mandate | Forecast | StageChange | Decision | Alert
 
 
 class AllocatorState(msgspec.Struct, frozen=True):
@@ -71,6 +70,8 @@ class AllocatorState(msgspec.Struct, frozen=True):
     records: dict[str, Record] = {}
     vols: VolState = VolState()
     fits: dict[str, Fit] = {}
+    stages: dict[str, Stage] = {}
+    stage_versions: int = 0
     capital: dict[str, float] = {}
     grants: dict[str, Grant] = {}
     leases: dict[str, Mandate] = {}
@@ -87,6 +88,8 @@ def step(terms: AllocatorTerms, state: AllocatorState, given: Input) -> Step:
     """The state after an input, and what goes out."""
     if isinstance(given, Rebase):
         return _rebased(state, given)
+    if isinstance(given, StageChange):
+        return _staged(terms, state, given)
     if not (math.isfinite(given.equity) and given.equity >= 0.0) or not given.marks:
         return state, (_unusable(given),)
     hour = state.vols.hour
@@ -108,6 +111,22 @@ def _rebased(state: AllocatorState, given: Rebase) -> Step:
     text = f"drawdowns count from {given.high_water:,.2f} USD"
     said = Decision("rebase", "", text, given.ns, (given.why, f"by {given.who}"), state.high_water, given.high_water)
     return msgspec.structs.replace(state, high_water=given.high_water), (said,)
+
+
+def stage_of(terms: AllocatorTerms, state: AllocatorState, pod: str) -> Stage:
+    """A pod's stage: as it was last changed, or the one it began in. Raises KeyError for a pod that is not known."""
+    begun = {one.pod: one.stage for one in terms.pods}
+    return state.stages.get(pod, begun[pod])
+
+
+def _staged(terms: AllocatorTerms, state: AllocatorState, change: StageChange) -> Step:
+    """Take a pod's new stage over and tell it; capital is shared anew at the next observation."""
+    if change.pod not in {one.pod for one in terms.pods} or change.version <= state.stage_versions:
+        return state, ()
+    stages = {**state.stages, change.pod: change.after}
+    state = msgspec.structs.replace(state, stages=stages, stage_versions=change.version, shared_ns=0)
+    text = f"{change.pod}: {change.before.value} -> {change.after.value}"
+    return state, (change, Decision("stage", change.pod, text, change.ns, (change.why, f"by {change.who}")))
 
 
 def _unusable(given: Observation) -> Alert:
@@ -158,7 +177,7 @@ def to_input(terms: AllocatorTerms, state: AllocatorState, given: Observation) -
         views.append(
             PodView(
                 pod.pod,
-                given.stages[pod.pod],
+                stage_of(terms, state, pod.pod),
                 evidence.strength(record.returns if record else (), prior_vol=rules.prior_vol),
                 state.capital.get(pod.pod, 0.0),
                 ceiling(pod, priced, known),
@@ -180,7 +199,7 @@ def _shared(terms: AllocatorTerms, state: AllocatorState, given: Observation) ->
     granted = grants(
         terms.pods,
         capital,
-        given.stages,
+        {pod.pod: stage_of(terms, state, pod.pod) for pod in terms.pods},
         priced,
         capacities(terms, state),
         leverage=terms.gross_leverage,

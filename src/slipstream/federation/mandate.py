@@ -17,12 +17,16 @@ ZERO = Decimal(0)
 
 
 class PodTerms(msgspec.Struct, frozen=True):
-    """What the fund's config allows a pod at most (USD). ``coins`` empty: every coin that has a price."""
+    """What the fund's config allows a pod at most (USD), and the stage it begins in.
+
+    ``coins`` empty: every coin that has a price.
+    """
 
     pod: str
     coins: tuple[str, ...] = ()
     gross_cap: float = 20_000.0
     coin_cap: float = 10_000.0
+    stage: Stage = Stage.INCUBATION
 
 
 class LeaseTerms(msgspec.Struct, frozen=True):
