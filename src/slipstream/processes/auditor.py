@@ -47,6 +47,7 @@ from slipstream.venues.hyperliquid.reader import AccountReader, Look
 from slipstream.venues.hyperliquid.rest import Rest
 
 IP_WEIGHT = 400  # of the 1,200 request weight a minute that this machine's address has
+OPERATOR = "operator"
 KEEP_ROWS = 20_000
 CHECKPOINT_ROWS = 1_000
 OTHERS = ("allocator", "breaker")  # processes that must be heard besides the pods
@@ -138,14 +139,23 @@ def heard_from(received: Received) -> Heard | None:
     """
     message = received.message
     if isinstance(message, Halt | Resume):
-        writer, target = received.topic.rsplit("/", 2)[1:]
-        return None if writer == WHO else Addressed(target, message)
+        return _halt_from(received.topic, message)
     if isinstance(message, Configure):
         named = message.values.get("resolve")
         return Resolve(named, message.who, message.why) if named is not None and message.pod == WHO else None
     if isinstance(message, PodReport | Mandate | StageChange | Beat):
         return message
     return None
+
+
+def _halt_from(topic: str, message: Halt | Resume) -> Addressed | None:
+    """As pods take it: a writer speaks for itself alone; only the operator clears what others have latched."""
+    writer, target = topic.rsplit("/", 2)[1:]
+    if writer == WHO or (message.who.partition(":")[0] != writer and writer != OPERATOR):
+        return None
+    if isinstance(message, Resume) and writer != OPERATOR:
+        message = msgspec.structs.replace(message, whose=writer)
+    return Addressed(target, message)
 
 
 class AuditorProcess:

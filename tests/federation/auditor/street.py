@@ -20,7 +20,7 @@ from slipstream.model.cloid import Cloid, pod_id
 from slipstream.model.events import Fill, FundingPayment
 from slipstream.model.instrument import Side
 from slipstream.model.mandate import Halt, Mandate, Resume, Stage, TradingState
-from slipstream.model.messages import Beat, OrderLine
+from slipstream.model.messages import Beat, OrderLine, PodReport
 from tests.federation.auditor.reporting import honest_report
 
 ACCOUNT = "0x" + "a" * 40
@@ -183,7 +183,7 @@ class Street:
         self.limits = (limits or AuditLimits()).scaled(speed)
         self.auditor = Auditor(Roster(specs), self.limits, ("brawler", "gradient", "allocator", "breaker"))
         self.memory = Memory()
-        self.told: list[Told] = []
+        self.lie: Callable[[PodReport], PodReport] | None = None
         self.held: tuple[str, int] = ("", 0)
         self.next_mandate = self.next_beat = self.ns
 
@@ -204,6 +204,8 @@ class Street:
 
     def publish(self, message: Heard) -> None:
         """Over the bus to the auditor: mostly at once, sometimes 0.7 s late, sometimes twice."""
+        if self.lie is not None and isinstance(message, PodReport):
+            message = self.lie(message)
         late = 0.005 + (0.7 * self.rng.random() if self.rng.random() < 0.1 else 0.02 * self.rng.random())
         self.count += 1
         heapq.heappush(self.bus, (self.ns + self.wall(late), self.count, message))
