@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, Table, select
+from sqlalchemy.dialects import sqlite
 
 from slipstream.model.errors import JournalError
 from slipstream.model.events import Event, Fill, FundingPayment
@@ -26,10 +26,18 @@ def record(connection: Connection, events: Sequence[tuple[int, Event]]) -> None:
     """Write the fills and payments among numbered events; those that are there already stay as they are."""
     fills = [_fill(seq, one) for seq, one in events if isinstance(one, Fill)]
     payments = [_payment(seq, one) for seq, one in events if isinstance(one, FundingPayment)]
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     for table, rows in ((FILLS, fills), (PAYMENTS, payments)):
         if rows:
-            connection.execute(insert(table).on_conflict_do_nothing(), rows)
+            connection.execute(_insert_new(connection, table), rows)
+
+
+def _insert_new(connection: Connection, table: Table) -> Executable:
+    """An insert that leaves rows alone whose key is there."""
+    if connection.dialect.name != "postgresql":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects import postgresql  # a fund on files does not load it
+
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def _fill(seq: int, fill: Fill) -> dict[str, Any]:
