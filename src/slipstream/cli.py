@@ -16,7 +16,7 @@ import typer
 
 from slipstream.model.errors import SlipstreamError
 
-PROCESSES = ("breaker",)
+PROCESSES = ("allocator", "auditor", "breaker")
 OPERATOR = ("status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top")
 
 app = typer.Typer(
@@ -191,7 +191,9 @@ def report(
 
 def _register_pods() -> None:
     from slipstream.pods import pod_app
+    from slipstream.processes.gradient import gradient
 
+    pod_app.command("gradient")(gradient)
     app.add_typer(pod_app, name="pod")
 
 

@@ -55,6 +55,15 @@ STRATEGIES = {
             sample="configs/brawler.yml",
             command="slipstream.strategies.brawler.cli",
         ),
+        Entry(
+            slug="gradient",
+            title="Trend book, long the strongest and short the weakest",
+            strategy="slipstream.strategies.gradient.strategy:Gradient",
+            config="slipstream.strategies.gradient.config:GradientConfig",
+            docs="docs/strategies/gradient/README.md",
+            sample="configs/gradient.yml",
+            command="slipstream.strategies.gradient.cli",
+        ),
     )
 }
 

@@ -1,0 +1,61 @@
+"""When to rebalance, and what to trade for it: pure arithmetic of times, weights and lots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from slipstream.model.instrument import Instrument
+
+ZERO = Decimal(0)
+
+
+def last_due(now_ns: int, every_ns: int, offset_ns: int) -> int:
+    """The last time at or before now at which a rebalance is due: multiples of the period, plus the offset."""
+    return (now_ns - offset_ns) // every_ns * every_ns + offset_ns
+
+
+class Room(msgspec.Struct, frozen=True):
+    """What may be held: capital to scale weights by, caps of one coin and of all, USD."""
+
+    capital: Decimal
+    gross: Decimal
+    coin: Mapping[str, Decimal]
+    any_coin: Decimal
+
+    def of(self, coin: str) -> Decimal:
+        """The cap of a coin."""
+        return self.coin.get(coin, self.any_coin)
+
+
+def notionals(weights: Mapping[str, float], room: Room) -> dict[str, Decimal]:
+    """Signed USD by coin: weights times capital, each within its cap, all scaled to the gross cap by one factor."""
+    wanted = {}
+    for coin, weight in weights.items():
+        usd = Decimal(repr(weight)) * room.capital
+        cap = room.of(coin)
+        wanted[coin] = max(-cap, min(cap, usd))
+    gross = sum((abs(usd) for usd in wanted.values()), ZERO)
+    scale = min(Decimal(1), room.gross / gross) if gross else Decimal(1)
+    return {coin: usd * scale for coin, usd in wanted.items()}
+
+
+def lots(usd: Decimal, px: Decimal, instrument: Instrument) -> Decimal:
+    """The signed size worth so much at a price, rounded towards zero; 0 if the price is not positive."""
+    return instrument.round_size(usd / px) if px > 0 else ZERO
+
+
+class Band(msgspec.Struct, frozen=True):
+    """What is too small to trade: less than ``min_usd``, or than ``share`` of the larger of both positions."""
+
+    min_usd: Decimal
+    share: Decimal
+
+    def holds(self, held: Decimal, wanted: Decimal, px: Decimal) -> bool:
+        """Whether the position may stay as it is. A position that is to be closed is always closed."""
+        gap = abs(wanted - held)
+        if not wanted and held:
+            return False
+        return gap * px < self.min_usd or gap < self.share * max(abs(held), abs(wanted))
