@@ -84,6 +84,7 @@ class PlayedFund:
         self.breaks = {b.id: b for b in breaks}
         self.pods = {slug: PlayedPod(slug) for slug in PODS}
         self.silent: set[str] = set()
+        self.stubborn = False
         self._cycle = 0
 
     def bus(self, process: str) -> Bus:
@@ -133,7 +134,12 @@ class PlayedFund:
             async for received in bus.messages():
                 if isinstance(received.message, Configure):
                     asked = received.message
-                    found = self.breaks.pop(asked.values["resolve"])
+                    found = self.breaks.get(asked.values["resolve"])
+                    if found is None or self.stubborn:
+                        said = Decision("resolve", "", "not resolved: the auditor is asleep", venue_now())
+                        await bus.publish(TOPICS.decision("auditor"), said)
+                        continue
+                    del self.breaks[found.id]
                     by = f"{asked.who}: {asked.why}"
                     over = msgspec.structs.replace(found, resolved_ns=venue_now(), resolved_by=by)
                     await bus.publish(TOPICS.broken(found.pod or "fund"), over)

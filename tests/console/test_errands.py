@@ -96,6 +96,10 @@ async def test_flatten_without_a_breaker_is_not_obeyed(fund: PlayedFund, address
 async def test_override_and_resolve(fund: PlayedFund, address: FundAddress) -> None:
     done = await errands.run(address, errands.overriding("gradient", Stage.GROWTH, "ran elsewhere"), 5.0)
     assert done.is_obeyed and done.answers[0].text == "evaluation -> growth by operator: ran elsewhere"
+    fund.stubborn = True
+    done = await errands.run(address, errands.resolving("position/gradient/ETH", "restated"), 0.3)
+    assert not done.is_obeyed and done.answers[0].text == "not resolved: the auditor is asleep"
+    fund.stubborn = False
     done = await errands.run(address, errands.resolving("position/gradient/ETH", "restated"), 5.0)
     assert done.is_obeyed and "closed by operator: restated" in done.answers[0].text
     with pytest.raises(ConfigError, match="no break 'position/gradient/ETH' is open; open: none"):

@@ -233,3 +233,11 @@ def test_a_last_will_says_lost_until_the_pod_speaks_again() -> None:
     kept = received(TOPICS.pod("brawler", "status"), will, retained=True)
     assert fold(state, kept).pods["brawler"].phase == "running"
     assert heard(kept).pods["brawler"].phase == "lost"
+
+
+def test_beta_is_a_figure_and_no_event() -> None:
+    told = Decision("beta", "", "beta to BTC", VENUE, after=0.25)
+    state = heard(*whole_fund())
+    assert sums_of(state).beta is None
+    after = fold(state, received(TOPICS.decision("allocator"), told))
+    assert sums_of(after).beta == 0.25 and after.decisions == state.decisions

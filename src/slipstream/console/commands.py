@@ -155,7 +155,8 @@ def _leave(state: FundState) -> None:
 def breaks(context: typer.Context, fund: Fund = None, directory: Run = None, as_json: Json = False) -> None:
     """Show open breaks, the worst first.
 
-    A break is a difference between two accounts of one thing. `explain` shows one whole, `resolve` closes a latched one.
+    A break is a difference between two accounts of one thing; `explain` shows one whole, `resolve` closes a latched
+    one.
 
     Example: slipstream breaks explain position/brawler/BTC
     """

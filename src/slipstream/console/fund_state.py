@@ -31,6 +31,7 @@ KEPT_RESOLVED = 30
 KEPT_HALTS = 64
 SPEED_SPAN_NS = 30_000_000_000  # wall time over which the venue clock's speed is measured
 OPERATOR = "operator"
+BETA = "beta"  # kind of the decision that tells the fund's beta (``after``): a figure, not an event
 FEDERATION = ("allocator", "auditor", "breaker")
 
 Item = TypeVar("Item")
@@ -101,6 +102,7 @@ class FundState(msgspec.Struct, frozen=True):
     decisions: tuple[Heard, ...] = ()
     alerts: tuple[Alert, ...] = ()
     forecast: Forecast | None = None
+    beta: Decision | None = None
     generation: int = 0
     ns: int = 0
     ns_wall: int = 0
@@ -284,6 +286,8 @@ def stands(state: FundState, placed: Placed, slug: str) -> bool:
 
 
 def _decision(state: FundState, decision: Decision, level: list[str], received: Received) -> FundState:
+    if decision.kind == BETA and not decision.pod:
+        return _change(state, beta=decision)
     if level[-3] != "pod":
         heard = Heard(level[-1], decision)
     elif level[-1] == "ack":

@@ -13,7 +13,7 @@ import re
 import msgspec
 
 from slipstream.console.fund_state import OPERATOR, FundState
-from slipstream.console.reading import STATES, audited, halts_of, state_of, venue_ns
+from slipstream.console.reading import STATES, audited, venue_ns
 from slipstream.model.errors import ConfigError
 from slipstream.model.mandate import Halt, Resume, Stage, TradingState
 from slipstream.model.messages import Configure, Flatten, PodReport
@@ -21,6 +21,7 @@ from slipstream.model.topics import ALL
 
 ALLOCATOR, AUDITOR = "allocator", "auditor"
 CLEARS = "slipstream resume"
+REFUSALS = ("refused", "resolve", "override")  # kinds of decisions that answer an order which was not carried out
 _HALT_LINE = re.compile(r"^(reducing|halted) by ")
 
 
@@ -140,29 +141,29 @@ def overridden(before: FundState, now: FundState, slug: str, stage: Stage) -> Ob
     """Whether the lifecycle told a stage since, and that one."""
     old, new = before.pods[slug].stage, now.pods[slug].stage
     if new is None or (old is not None and new.version <= old.version):
-        return Obedience(slug, False, f"the {ALLOCATOR} has told no stage since")
+        said = _refusal(before, now, ALLOCATOR)
+        return Obedience(slug, False, said or f"the {ALLOCATOR} has told no stage since")
     text = f"{new.before.value} -> {new.after.value} by {new.who}: {new.why}"
     return Obedience(slug, new.after is stage, text)
 
 
 def resolved(before: FundState, now: FundState, break_id: str) -> Obedience:
-    """Whether the auditor closed the break since; one that still stands is found again, and said so."""
+    """Whether an audit made since no longer has the break; one that still stands is found again, and said so."""
     old = {(b.id, b.first_ns, b.resolved_ns) for b in before.resolved}
     told = [b for b in now.resolved if b.id == break_id and (b.id, b.first_ns, b.resolved_ns) not in old]
-    fresh = now.audit is not None and (before.audit is None or now.audit.cycle > before.audit.cycle)
-    again = now.breaks.get(break_id)
-    if again is None and (told or fresh):
-        return Obedience(break_id, True, f"closed by {told[-1].resolved_by}" if told else "no longer open")
+    again, audit = now.breaks.get(break_id), now.audit
+    fresh = audit is not None and (before.audit is None or audit.cycle > before.audit.cycle)
     if told and again is not None and again.first_ns > told[-1].first_ns:
         return Obedience(break_id, False, f"closed, and found again: {'; '.join(again.evidence)}")
-    return Obedience(break_id, False, f"the {AUDITOR} has not closed it")
+    if again is None and fresh and audit is not None and (not told or audit.ns >= told[-1].resolved_ns):
+        return Obedience(break_id, True, f"closed by {told[-1].resolved_by}" if told else "no longer open")
+    return Obedience(break_id, False, _refusal(before, now, AUDITOR) or f"the {AUDITOR} has not closed it")
 
 
-def what_holds(state: FundState, slug: str, now_ns: int) -> str:
-    """A pod's state and whose halts hold it, in a few words."""
-    found = state_of(state, state.pods[slug], now_ns)
-    who = sorted({p.halt.who for p in halts_of(state, slug)})
-    return (found.value if found is not None else "unknown") + (f" by {', '.join(who)}" if who else "")
+def _refusal(before: FundState, now: FundState, process: str) -> str:
+    """What a process said since against what it was asked; empty: nothing."""
+    said = [h.decision for h in now.decisions if h.process == process and h not in before.decisions]
+    return next((d.text for d in reversed(said) if d.kind in REFUSALS), "")
 
 
 def _orders(count: int) -> str:

@@ -194,7 +194,6 @@ def sums_of(state: FundState) -> Sums:
     lines = lines if audit is not None else [line for report in reports for line in report.lines]
     told = audit is not None or bool(reports)
     sides = audit.pods if audit is not None else reports
-    betas = [h.decision.after for h in state.decisions if h.decision.kind == "beta" and not h.decision.pod]
     return Sums(
         equity=audit.equity if audit is not None else None,
         net_audited=sum((pod.net for pod in audit.pods), ZERO) if audit is not None else None,
@@ -205,7 +204,7 @@ def sums_of(state: FundState) -> Sums:
         funding=sum((line.funding for line in lines), ZERO) if told else None,
         fills=sum(line.fills for line in lines) if told else None,
         orders=sum(len(report.orders) for report in reports) if reports else None,
-        beta=betas[-1] if betas else None,
+        beta=state.beta.after if state.beta is not None else None,
     )
 
 

@@ -74,17 +74,19 @@ class SurePrompt(ModalScreen[bool]):
 
 
 KEYS = """\
-up, down   choose a pod               enter   its coins, orders, mandate, decisions
-h          halt it (asks why)         H       halt all
-r          resume it (asks why)       R       resume all
-f          flatten it (asks twice)    F       flatten all
-tab        go to the lower half, arrows scroll it
-escape     back                       q       quit          ?   these keys
+up down  choose a pod          enter  its coins, orders, mandate
+h  halt it (asks why)          H  halt all
+r  resume it (asks why)        R  resume all
+f  flatten it (asks twice)     F  flatten all
+tab      the lower half        escape back      q quit
 
-halt: orders are cancelled, positions stay. resume: clears every halt up to now.
-flatten: the breaker halts and closes positions with reduce-only orders.
-A figure marked OLD was heard more than 5 s ago. net: PnL after costs as the
-auditor sees it on the venue; said: as the pod says itself. lease: wall time left."""
+halt     orders are cancelled, positions stay
+resume   clears every halt up to now, whoever latched it
+flatten  the breaker halts it and closes its positions
+net      PnL after costs as the auditor sees it on the venue
+said     the same as the pod says itself
+lease    wall time until its mandate ends
+OLD      heard more than 5 s ago"""
 
 
 class HelpScreen(ModalScreen[None]):
