@@ -28,6 +28,7 @@ from slipstream.federation.allocator import (
 )
 from slipstream.federation.capacity import walk
 from slipstream.federation.evidence import HOUR
+from slipstream.federation.life import Override
 from slipstream.federation.mandate import LeaseTerms, PodTerms
 from slipstream.federation.stress import StressTerms
 from slipstream.model.mandate import Mandate, Stage
@@ -74,6 +75,7 @@ def test_the_first_look_lends_within_the_turnover_and_says_why() -> None:
     assert all(one.expires_ns == START + 30 * S for one in mandates)
     decisions = of(said, Decision)
     assert {one.pod for one in decisions} == {"maker", "trend"}
+    decisions = [one for one in decisions if one.kind == "allocation"]
     assert all(one.reasons and one.after is not None for one in decisions)
     assert len(of(said, Forecast)) == 1
 
@@ -102,18 +104,25 @@ def test_a_break_or_unseen_books_stop_growth() -> None:
     state, said = run([look(15, blocked={"maker": "position/maker/BTC is halted"}, nets={"maker": 0.0})], state)
     assert state.capital["maker"] <= capital["maker"]
     assert state.capital["trend"] <= capital["trend"]
-    why = {one.pod: " ".join(one.reasons) for one in of(said, Decision)}
+    why = {one.pod: " ".join(one.reasons) for one in of(said, Decision) if one.kind == "allocation"}
     assert "position/maker/BTC is halted" in why["maker"]
     assert "cannot be seen" in why["trend"]
 
 
 def test_retirement_by_hand_takes_capital_home_and_is_told() -> None:
     state, _ = run([look(t) for t in range(0, 150, 15)])
-    change = StageChange(1, "trend", Stage.INCUBATION, Stage.RETIREMENT, "ann", "no more edge", START + 150 * S)
-    state, said = run([change], state)
-    assert said[0] == change
+    order = Override("trend", Stage.RETIREMENT, "ann", "no more edge", START + 150 * S)
+    state, said = run([order], state)
+    change = of(said, StageChange)[0]
+    assert (change.pod, change.before, change.after, change.who) == (
+        "trend",
+        Stage.INCUBATION,
+        Stage.RETIREMENT,
+        "ann",
+    )
+    assert "no more edge" in change.why
     assert stage_of(TERMS, state, "trend") is Stage.RETIREMENT
-    assert run([change], state)[1] == []  # once
+    assert of(run([order], state)[1], StageChange) == []  # once
     before = state.capital["trend"]
     state, _ = run([look(151)], state)
     assert 0.0 < state.capital["trend"] < before
@@ -178,12 +187,12 @@ def test_a_better_record_ends_with_more_capital() -> None:
 def lives(draw: st.DrawFn) -> list[Input]:
     inputs: list[Input] = []
     seconds = 0.0
-    for number in range(draw(st.integers(1, 25))):
+    for _ in range(draw(st.integers(1, 25))):
         seconds += draw(st.sampled_from([0.0, 1.0, 8.0, 15.0, 3600.0, 9e5]))
         kind = draw(st.integers(0, 9))
         if kind == 0:
             after = draw(st.sampled_from([Stage.INCUBATION, Stage.MATURITY, Stage.RETIREMENT]))
-            inputs.append(StageChange(number + 1, "trend", Stage.INCUBATION, after, "x", "y", START + int(seconds * S)))
+            inputs.append(Override("trend", after, "x", "y", START + int(seconds * S)))
         elif kind == 1:
             inputs.append(Rebase(START + int(seconds * S), draw(st.floats(0, 1e6)), "x", "y"))
         else:

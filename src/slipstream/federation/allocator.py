@@ -13,11 +13,12 @@ import math
 
 import msgspec
 
-from slipstream.federation import capacity, evidence, forecast
+from slipstream.federation import capacity, evidence, forecast, tenure
 from slipstream.federation.allocation import Allocation, AllocationTerms, AllocatorInput, PodView, allocate
 from slipstream.federation.capacity import Fit, Sample
 from slipstream.federation.evidence import Record
 from slipstream.federation.forecast import VolState
+from slipstream.federation.life import Admit, LifecycleState, Override, Rules
 from slipstream.federation.mandate import Grant, LeaseTerms, PodTerms, ceiling, grants, is_due, issue, scaled
 from slipstream.federation.stress import Market, Maximum, Stressed, StressTerms, stress
 from slipstream.model.mandate import Mandate, Stage
@@ -31,7 +32,9 @@ class AllocatorTerms(msgspec.Struct, frozen=True, kw_only=True):
     allocation: AllocationTerms
     stress: StressTerms
     lease: LeaseTerms
+    life: Rules = Rules()
     every_ns: int
+    pod_drawdown: float = 0.4  # of a pod's own capital: beyond it the pod is retired
     gross_leverage: float = 2.0
     max_slippage_bp: float = 25.0
 
@@ -39,7 +42,8 @@ class AllocatorTerms(msgspec.Struct, frozen=True, kw_only=True):
 class Observation(msgspec.Struct, frozen=True, kw_only=True, tag="observation"):
     """The fund at a time, in USD: equity, pods' nets and signed positions by coin, prices, what slippage was seen.
 
-    ``blocked`` names pods that get no more than they have, and why. A pod without a net is one nobody can see.
+    ``fills`` counts since the pod's books began. ``blocked`` names pods that get no more than they have, and why;
+    ``halted`` the open breaks that halt a pod. A pod without a net is one nobody can see.
     """
 
     ns: int
@@ -47,7 +51,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, tag="observation"):
     nets: dict[str, float]
     marks: dict[str, float]
     positions: dict[str, dict[str, float]] = {}
+    fills: dict[str, int] = {}
     blocked: dict[str, str] = {}
+    halted: dict[str, tuple[str, ...]] = {}
     samples: tuple[Sample, ...] = ()
 
 
@@ -60,7 +66,7 @@ class Rebase(msgspec.Struct, frozen=True, tag="rebase"):
     why: str
 
 
-Input = Observation | Rebase | StageChange
+Input = Observation | Rebase | Override
 Output = Mandate | Forecast | StageChange | Decision | Alert
 
 
@@ -70,8 +76,8 @@ class AllocatorState(msgspec.Struct, frozen=True):
     records: dict[str, Record] = {}
     vols: VolState = VolState()
     fits: dict[str, Fit] = {}
-    stages: dict[str, Stage] = {}
-    stage_versions: int = 0
+    life: LifecycleState | None = None
+    fills: dict[str, int] = {}  # at each pod's last closed hour
     capital: dict[str, float] = {}
     grants: dict[str, Grant] = {}
     leases: dict[str, Mandate] = {}
@@ -88,14 +94,14 @@ def step(terms: AllocatorTerms, state: AllocatorState, given: Input) -> Step:
     """The state after an input, and what goes out."""
     if isinstance(given, Rebase):
         return _rebased(state, given)
-    if isinstance(given, StageChange):
-        return _staged(terms, state, given)
+    if isinstance(given, Override):
+        return _overridden(terms, state, given)
     if not (math.isfinite(given.equity) and given.equity >= 0.0) or not given.marks:
         return state, (_unusable(given),)
-    hour = state.vols.hour
-    state = _learned(terms, state, given)
-    outputs: list[Output] = []
-    if state.vols.hour != hour or not state.forecasts:
+    old = state
+    state, said = _lived(terms, old, _learned(terms, old, given), given)
+    outputs: list[Output] = [*said]
+    if state.vols.hour != old.vols.hour or not state.forecasts:
         state = msgspec.structs.replace(state, forecasts=state.forecasts + 1)
         outputs.append(forecast.to_message(state.vols, state.forecasts, given.ns))
     if not state.shared_ns or given.ns >= state.shared_ns + terms.every_ns:
@@ -114,19 +120,16 @@ def _rebased(state: AllocatorState, given: Rebase) -> Step:
 
 
 def stage_of(terms: AllocatorTerms, state: AllocatorState, pod: str) -> Stage:
-    """A pod's stage: as it was last changed, or the one it began in. Raises KeyError for a pod that is not known."""
+    """A pod's stage: as it lives, or the one it is to begin in. Raises KeyError for a pod that is not known."""
     begun = {one.pod: one.stage for one in terms.pods}
-    return state.stages.get(pod, begun[pod])
+    return state.life.pods[pod].stage if state.life is not None and pod in state.life.pods else begun[pod]
 
 
-def _staged(terms: AllocatorTerms, state: AllocatorState, change: StageChange) -> Step:
-    """Take a pod's new stage over and tell it; capital is shared anew at the next observation."""
-    if change.pod not in {one.pod for one in terms.pods} or change.version <= state.stage_versions:
-        return state, ()
-    stages = {**state.stages, change.pod: change.after}
-    state = msgspec.structs.replace(state, stages=stages, stage_versions=change.version, shared_ns=0)
-    text = f"{change.pod}: {change.before.value} -> {change.after.value}"
-    return state, (change, Decision("stage", change.pod, text, change.ns, (change.why, f"by {change.who}")))
+def _overridden(terms: AllocatorTerms, state: AllocatorState, given: Override) -> Step:
+    """A person moves a pod; capital is shared anew at the next observation."""
+    admissions = [Admit(pod.pod, pod.stage, given.ns) for pod in terms.pods]
+    life, said = tenure.told(tenure.begun(terms.life, terms.pods, state.life), [*admissions, given])
+    return msgspec.structs.replace(state, life=life, shared_ns=0), said
 
 
 def _unusable(given: Observation) -> Alert:
@@ -155,6 +158,38 @@ def _learned(terms: AllocatorTerms, state: AllocatorState, given: Observation) -
         vols=forecast.learn(state.vols, given.ns, given.marks),
         high_water=max(state.high_water, given.equity),
     )
+
+
+def _lived(
+    terms: AllocatorTerms, old: AllocatorState, state: AllocatorState, given: Observation
+) -> tuple[AllocatorState, tuple[tenure.Told, ...]]:
+    """Tell the lifecycle of closed hours and of conduct; a changed stage has capital shared anew at once."""
+    moves = tenure.anchor_moves(old.vols, state.vols)
+    known, priced = capacities(terms, state), tuple(sorted(state.vols.coins))
+    hours, standings, fills = {}, {}, dict(state.fills)
+    for pod in terms.pods:
+        slug, record = pod.pod, state.records.get(pod.pod)
+        count = max(0, given.fills.get(slug, 0))
+        if record is not None:
+            fresh = max(0, count - fills.get(slug, 0))
+            hours[slug] = tenure.closed_hours(slug, old.records.get(slug), record, moves, fresh)
+            if hours[slug]:
+                fills[slug] = count
+        lent = state.capital.get(slug, 0.0)
+        room = ceiling(pod, priced, known) / lent if lent > 1.0 else None
+        standings[slug] = tenure.Standing(room, given.halted.get(slug, ()))
+    life, said = tenure.lived(
+        tenure.begun(terms.life, terms.pods, state.life),
+        terms.pods,
+        given.ns,
+        hours,
+        state.records,
+        standings,
+        terms.pod_drawdown,
+    )
+    moved = any(isinstance(one, StageChange) for one in said)
+    shared_ns = 0 if moved else state.shared_ns
+    return msgspec.structs.replace(state, life=life, fills=fills, shared_ns=shared_ns), said
 
 
 def capacities(terms: AllocatorTerms, state: AllocatorState) -> dict[str, float]:
