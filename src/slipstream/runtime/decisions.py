@@ -8,6 +8,7 @@ the same outputs again, byte for byte (`verify`), and a process that starts anew
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -105,7 +106,8 @@ class DecisionJournal(Generic[I, O]):
 
         def write(connection: Connection) -> int:
             run: int = (connection.execute(select(func.max(DECISION_SESSIONS.c.run))).scalar() or 0) + 1
-            body = _ENCODE.encode(config)
+            # names for keys that are enums: only texts have an order
+            body = _ENCODE.encode(msgspec.to_builtins(config, str_keys=True, builtin_types=(Decimal,)))
             connection.execute(insert(DECISION_SESSIONS).values(run=run, seq=self._seq, ns=ns, config=body))
             return run
 
