@@ -1,0 +1,185 @@
+"""`slipstream allocator` on a real venue of this process and a bus in memory: leases, orders of people, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from slipstream.model.breaks import Break, BreakKind, Level
+from slipstream.model.mandate import Mandate, Stage
+from slipstream.model.messages import AuditedPod, AuditReport, CoinLine, Configure, Decision, Forecast, StageChange
+from slipstream.model.topics import Topics
+from slipstream.processes.allocator import Allocator, open_allocator, verify_allocator
+from slipstream.processes.fund import FundConfig, FundOptions, load_fund
+from slipstream.processes.host import Host
+from slipstream.processes.lending import asked, observed, terms_of
+from slipstream.runtime.bus.memory import MemoryBroker, MemoryBus
+from slipstream.runtime.clock import ScaledClock
+from slipstream.runtime.telemetry import logger
+from slipstream.venues.emulator.serve import RunningVenue, running_venue
+from slipstream.venues.hyperliquid.limits import Weights
+from slipstream.venues.hyperliquid.rest import Rest
+
+FUND = Path(__file__).resolve().parents[2] / "configs" / "fund.yml"
+S = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def fund() -> FundConfig:
+    config = load_fund(FundOptions(fund=FUND))
+    quick = config.lease.model_copy(update={"renew_s": 0.1})
+    return config.model_copy(
+        update={
+            "lease": quick,
+            "allocation": config.allocation.model_copy(update={"every_s": 0.1}),
+        }
+    )
+
+
+def audit(cycle: int, *, equity: str = "100000", breaks: tuple[Break, ...] = ()) -> AuditReport:
+    line = CoinLine("BTC", Decimal("0.1"), Decimal(60_000), Decimal(0), Decimal(1), Decimal(0), Decimal(6_000), 3)
+    pods = (
+        AuditedPod("brawler", (line,), Decimal(-1), Decimal(6_000), Decimal(6_000), 2),
+        AuditedPod("gradient", (), Decimal(0), Decimal(0), Decimal(0), 0),
+    )
+    return AuditReport(cycle, time.time_ns(), time.time_ns(), 1000, Decimal(equity), pods, breaks)
+
+
+def broken(pod: str, level: Level) -> Break:
+    return Break(
+        id=f"position/{pod or 'fund'}/BTC",
+        kind=BreakKind.POSITION,
+        pod=pod,
+        subject="BTC",
+        size=Decimal(1),
+        unit="BTC",
+        level=level,
+        first_ns=1,
+        last_ns=2,
+        evidence=(),
+        clears="by itself",
+    )
+
+
+class Ear:
+    """Everything that was said on the bus."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self.bus = bus
+        self.heard: list[Any] = []
+
+    async def listen(self) -> None:
+        await self.bus.subscribe("#")
+        async for received in self.bus.messages():
+            self.heard.append(received.message)
+
+    def of(self, kind: type) -> list[Any]:
+        return [one for one in self.heard if isinstance(one, kind)]
+
+
+@asynccontextmanager
+async def lending(
+    tmp_path: Path, fund: FundConfig, broker: MemoryBroker, venue: RunningVenue
+) -> AsyncIterator[tuple[Allocator, MemoryBus, Ear]]:
+    mine, auditor, ear = MemoryBus(broker, "allocator"), MemoryBus(broker, "auditor"), MemoryBus(broker, "ear")
+    async with mine, auditor, ear, aiohttp.ClientSession() as session:
+        host = Host("allocator", fund, ScaledClock(60.0), mine, Topics(fund.realm), 1)
+        rest = Rest(session, venue.url, Weights(time.monotonic), timeout=5.0)
+        with open_allocator(tmp_path / "journal.db") as journal:
+            process = Allocator(host, terms_of(fund, 60.0), journal, rest, logger(process="allocator"))
+            listener = Ear(ear)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(part()) for part in (listener.listen, process.listen, process.watch)]
+                await asyncio.sleep(0)
+                yield process, auditor, listener
+                for task in tasks:
+                    task.cancel()
+
+
+async def until(found: Callable[[], Any], seconds: float = 8.0) -> Any:
+    async with asyncio.timeout(seconds):
+        while not (out := found()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    return out
+
+
+async def test_it_lends_obeys_and_goes_on_after_a_restart(tmp_path: Path, fund: FundConfig) -> None:
+    broker, topics = MemoryBroker(), Topics(fund.realm)
+    async with running_venue() as venue:
+        async with lending(tmp_path, fund, broker, venue) as (process, auditor, ear):
+            await asyncio.sleep(0.05)
+            assert ear.of(Mandate) == []  # nothing is lent on nothing
+            await auditor.publish(topics.audit, audit(1), retain=True)
+            await until(lambda: len(ear.of(Mandate)) >= 2)
+            assert {one.pod for one in ear.of(Mandate)} == {"brawler", "gradient"}
+            assert {"BTC", "ETH"} <= ear.of(Forecast)[0].daily_vol.keys()
+            assert all(one.reasons for one in ear.of(Decision) if one.kind == "allocation")
+            order = Configure(1, "allocator", {"stage.gradient": "retirement"}, "ann", "no edge", 1)
+            await auditor.publish(topics.configure("allocator"), order)
+            change = await until(lambda: [c for c in ear.of(StageChange) if c.after is Stage.RETIREMENT])
+            assert change[0].who == "ann" and "no edge" in change[0].why
+            wrong = Configure(2, "allocator", {"stage.gradient": "glory"}, "ann", "why not", 1)
+            await auditor.publish(topics.configure("allocator"), wrong)
+            said = await until(lambda: [d for d in ear.of(Decision) if d.kind == "refused"])
+            assert "glory" in said[0].text and "maturity" in said[0].text
+            last = max(one.version for one in ear.of(Mandate))
+            status = process.status()
+            assert status["error"] is None and status["stages"]["gradient"] == "retirement"
+        async with lending(tmp_path, fund, broker, venue) as (process, auditor, ear):
+            assert process.recovered > 0
+            assert process.status()["stages"]["gradient"] == "retirement"
+            seen = len(ear.of(Mandate))
+            await asyncio.sleep(0.25)
+            assert max((m.version for m in ear.of(Mandate)[seen:]), default=last) <= last  # a retained audit is old
+            await auditor.publish(topics.audit, audit(2), retain=True)
+            await until(lambda: any(one.version > last for one in ear.of(Mandate)))
+    with open_allocator(tmp_path / "journal.db", read_only=True) as journal:
+        verdict = verify_allocator(journal, terms_of(fund, 60.0))
+    assert verdict.identical, verdict.difference
+    assert verdict.sessions == 2 and verdict.rows >= 3
+
+
+def test_breaks_block_pods_and_the_fund_s_block_all(fund: FundConfig) -> None:
+    mids = {"BTC": Decimal(60_000), "@1": Decimal(3)}
+    one = observed(audit(1, breaks=(broken("brawler", Level.REDUCING),)), mids, frozenset({"BTC"}), (), 7)
+    assert one.blocked == {"brawler": "break position/brawler/BTC is reducing"}
+    assert one.halted == {}
+    assert one.marks == {"BTC": 60_000.0}
+    assert one.positions["brawler"] == {"BTC": 6_000.0}
+    assert one.fills == {"brawler": 3, "gradient": 0}
+    every = observed(audit(1, breaks=(broken("", Level.HALTED),)), mids, frozenset({"BTC"}), (), 7)
+    assert every.blocked.keys() == {"brawler", "gradient"}
+    assert every.halted == {}
+    grave = observed(audit(1, breaks=(broken("brawler", Level.BREAKER),)), mids, frozenset({"BTC"}), (), 7)
+    assert grave.halted == {"brawler": ("position/brawler/BTC",)}
+    warned = observed(audit(1, breaks=(broken("brawler", Level.WARN),)), mids, frozenset({"BTC"}), (), 7)
+    assert warned.blocked == {}
+
+
+def test_venue_time_runs_as_fast_as_the_venue(fund: FundConfig) -> None:
+    slow, fast = terms_of(fund, 1.0), terms_of(fund, 60.0)
+    assert fast.lease.valid_ns == 60 * slow.lease.valid_ns == 60 * 30 * S
+    assert fast.every_ns == 60 * slow.every_ns
+    assert fast.lease.actions == slow.lease.actions  # requests are of the wall
+    assert fast.life.min_hours == slow.life.min_hours  # hours of the venue
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"stage.nobody": "growth"}, "stage.brawler"),
+        ({"high_water": "much"}, "USD"),
+        ({"stage.brawler": "x"}, "growth"),
+    ],
+)
+def test_orders_that_make_no_sense_say_what_would(fund: FundConfig, values: dict[str, str], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        asked(terms_of(fund, 1.0), Configure(1, "allocator", values, "ann", "why", 1), 5)
