@@ -41,6 +41,7 @@ from tests.federation.auditor.reporting import honest_report
 
 COINS = ("BTC", "ETH", "SOL", "WLFI")
 GRANTED = {"brawler": ("BTC", "ETH"), "gradient": ("SOL",)}
+START = (1_800_000_000 // 3600 * 3600 + 3570) * SECOND  # funding is settled half a minute after the start
 Lie = Callable[[PodReport], PodReport | None]
 
 
@@ -217,6 +218,8 @@ class FundStage:
                     pod.learn(fill)
             for update in look.updates:
                 pod.updated(update)
+            for row in look.fundings:
+                pod.ledger.funding(row, shared=True)
         self._govern()
         if self.auditor_reader is not None and self.blocks % 5 == 0:
             self._audit()
@@ -293,7 +296,7 @@ class FundStage:
 @asynccontextmanager
 async def fund_stage() -> AsyncIterator[FundStage]:
     """A running fund."""
-    options = ServeOptions(port=0, pace="stepped", coins=COINS, control=True)
+    options = ServeOptions(port=0, pace="stepped", coins=COINS, control=True, start_ns=START)
     async with running_venue(options) as venue, aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
         stage = FundStage(venue, Rest(session, venue.url, Weights(time.monotonic, 10**9)), group)
         await stage.open()

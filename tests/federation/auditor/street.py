@@ -428,4 +428,9 @@ class Street:
         self.govern()
         self.memory, told = self.auditor.step(self.memory, self.look())
         self.cycles += 1
+        for item in told:
+            if isinstance(item.message, Halt | Resume):
+                for pod in self.pods:
+                    if item.target in (pod.slug, "all"):
+                        self.at(self.wire(), lambda pod=pod, order=item.message: pod.obey(order))  # type: ignore[misc]
         return told

@@ -105,7 +105,7 @@ class Auditor:
         for view in seen.accounts:
             if view.account in accounts:
                 accounts[view.account], news[view.account] = read_account(
-                    accounts[view.account], view, self.roster, self.limits
+                    accounts[view.account], view, self.roster, self.limits, seen.marks
                 )
         pods, pulses = listen(pods, memory.pulses, seen.heard, (seen.ns, seen.wall_ns), self.limits)
         marks = memory.marks
@@ -141,7 +141,7 @@ class Auditor:
         traded = tuple(
             Traded(item.fill.sz * item.fill.px, item.fill.crossed)
             for item in news.fills
-            if item.pod == slug and not item.by_breaker and item.fill.ns > started_ns
+            if item.pod == slug and not item.by_breaker and item.fill.ns > started_ns and not pod.halts
         )
         if not placed and not traded:
             return pod

@@ -27,7 +27,7 @@ class AuditLimits(msgspec.Struct, frozen=True, kw_only=True):
     - ``money_usd``: rounding allowed on sums of fees and funding; ``pnl_usd`` on profits and exposures.
     - ``entry_share``: an average entry depends on the order of fills, profit does not; as a fraction.
     - ``mark_band``: how far a report's price may lie outside the venue's own of the last moments, as a fraction.
-    - ``cap_band``: how far beyond a cap the price alone may carry a position that grows, as a fraction.
+    - ``cap_band``, ``gross_band``: how far beyond a cap prices alone may carry a position that grows, or all of them.
     - ``big_usd``: a difference this large begins at REDUCING.
     - ``intent_fills``, ``intent_band``: how many fills make a maker share, and what it may lack.
     """
@@ -54,6 +54,7 @@ class AuditLimits(msgspec.Struct, frozen=True, kw_only=True):
     entry_share: Decimal = Decimal("0.001")
     mark_band: Decimal = Decimal("0.01")
     cap_band: Decimal = Decimal("0.02")
+    gross_band: Decimal = Decimal("0.05")
     big_usd: Decimal = Decimal(1_000)
     intent_fills: int = 20
     intent_band: Decimal = Decimal("0.1")

@@ -97,7 +97,10 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenOrder(msgspec.Struct, frozen=True):
-    """An order that the venue spoke of. ``gone_ns`` 0 while it rests; ``placed_ns`` 0 if only its fills are known."""
+    """An order that the venue spoke of. ``gone_ns`` 0 while it rests; ``placed_ns`` 0 if only its fills are known.
+
+    ``mid``: the coin's price when it was first seen, 0 if unknown.
+    """
 
     cloid: str
     oid: int
@@ -107,6 +110,7 @@ class SeenOrder(msgspec.Struct, frozen=True):
     placed_ns: int
     seen_ns: int
     gone_ns: int = 0
+    mid: Decimal = Decimal(0)
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

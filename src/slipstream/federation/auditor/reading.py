@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -14,6 +15,7 @@ from slipstream.federation.auditor.roster import NOBODY, Roster
 from slipstream.model.events import Fill
 from slipstream.model.instrument import Side
 
+ZERO = Decimal(0)
 KEPT_ORDERS = 20_000
 RESTING = frozenset({"open", "triggered"})
 
@@ -57,8 +59,9 @@ class News(msgspec.Struct, frozen=True):
 class _Orders:
     """The orders of an account while a view is folded in."""
 
-    def __init__(self, account: Account, roster: Roster) -> None:
+    def __init__(self, account: Account, roster: Roster, prices: Mapping[str, Decimal]) -> None:
         self.known = dict(account.orders)
+        self._prices = prices
         self.news: list[OrderNews] = []
         self._roster = roster
         self._account = account.books.account
@@ -66,7 +69,10 @@ class _Orders:
     def see(self, row: OpenOrder | OrderChange, sz: Decimal, seen_ns: int, gone_ns: int) -> None:
         """An order was spoken of."""
         before = self.known.get(row.oid)
-        self.known[row.oid] = SeenOrder(row.cloid, row.oid, row.coin, row.side, sz, row.placed_ns, seen_ns, gone_ns)
+        mid = before.mid if before is not None else self._prices.get(row.coin, ZERO)
+        self.known[row.oid] = SeenOrder(
+            row.cloid, row.oid, row.coin, row.side, sz, row.placed_ns, seen_ns, gone_ns, mid
+        )
         if before is None:
             self._tell(self.known[row.oid], row.reduce_only)
 
@@ -83,8 +89,10 @@ class _Orders:
         self.news.append(OrderNews(owner.pod, owner.by_breaker, order, reduce_only))
 
 
-def _fold_orders(account: Account, view: AccountView, roster: Roster, limits: AuditLimits) -> _Orders:
-    orders = _Orders(account, roster)
+def _fold_orders(
+    account: Account, view: AccountView, roster: Roster, limits: AuditLimits, prices: Mapping[str, Decimal]
+) -> _Orders:
+    orders = _Orders(account, roster, prices)
     newer = account.view is None or view.orders_ns > account.view.orders_ns
     if newer:
         listed = {row.oid for row in view.orders}
@@ -125,8 +133,10 @@ def _spread(before: Books, new: tuple[tuple[str, bool, Fill, Line], ...]) -> tup
     return tuple(out)
 
 
-def read_account(account: Account, view: AccountView, roster: Roster, limits: AuditLimits) -> tuple[Account, News]:
-    """Fold one look at an account. Funding rows wait until every fill before them must have come."""
+def read_account(
+    account: Account, view: AccountView, roster: Roster, limits: AuditLimits, prices: Mapping[str, Decimal]
+) -> tuple[Account, News]:
+    """Fold one look at an account, at the newest prices. Funding rows wait until every fill before them has come."""
     books, new = fold_fills(account.books, view.fills, roster, limits.keep_ns)
     fills = _spread(account.books, new)
     rows = account.rows
@@ -141,7 +151,7 @@ def read_account(account: Account, view: AccountView, roster: Roster, limits: Au
     if not books.opened_ns and view.fills_ns >= view.state_ns:
         owner = roster.sole(view.account) or NOBODY
         books = open_books(books, view.positions, view.entries, view.state_ns, owner)
-    orders = _fold_orders(account, view, roster, limits)
+    orders = _fold_orders(account, view, roster, limits, prices)
     for item in fills:
         orders.filled(item.fill, view.fills_ns)
     account = Account(books=books, view=view, orders=orders.known, rows=rows)

@@ -66,7 +66,7 @@ def check_state(case: Case) -> Iterator[Finding]:
     report = _newest(case)
     if report is None:
         return
-    state, words = halted_at(case, report.ns)
+    state, words, _ = halted_at(case, report.ns)
     if STRICT[report.state] < STRICT[state]:
         yield Finding(
             kind=BreakKind.HALT_IGNORED,

@@ -32,6 +32,7 @@ class Act(msgspec.Struct, frozen=True):
     usd: Decimal
     grows: bool
     text: str
+    cloid: str
     placed_ns: int = 0
 
 
@@ -49,16 +50,18 @@ def check_caps(case: Case) -> Iterator[Finding]:
     """CAP_EXCEEDED: the worst position of all since the last look, rebuilt fill by fill.
 
     Only fills that enlarge a position count: a price that rises is not the pod's doing. They are valued at the lowest
-    price of the last moments, so that an order sized at an earlier price is not held against its pod.
+    price of the last moments and of the time their order was placed, so that an order sized at an earlier price is not
+    held against its pod.
     """
-    band = 1 + case.limits.cap_band
+    band, wide = 1 + case.limits.cap_band, 1 + case.limits.gross_band
     for news in case.fills:
         order = case.account.orders.get(news.fill.oid)
         mandates = mandates_around(case, news.fill.ns, order.placed_ns if order is not None else 0)
         if news.by_breaker or not news.grows or not mandates or news.fill.ns <= case.started_ns:
             continue
         coin = news.fill.coin
-        px = min((news.fill.px, *case.prices(coin)))
+        then = (order.mid,) if order is not None and order.mid else ()
+        px = min((news.fill.px, *then, *case.prices(coin)))
         worth = abs(news.after) * px
         caps = [m.coin_caps.get(coin) if m.coin_caps else m.gross_cap for m in mandates]
         known = [cap for cap in caps if cap is not None]
@@ -66,7 +69,7 @@ def check_caps(case: Case) -> Iterator[Finding]:
             yield _exceeded(case, news, coin, worth, max(known))
         others = [abs(p) * case.lowest(c) for c, p in news.positions.items() if c != coin and p]
         gross, cap = worth + sum(others, ZERO), max(m.gross_cap for m in mandates)
-        if gross > cap * band:
+        if gross > cap * wide:
             yield _exceeded(case, news, "gross", gross, cap)
 
 
@@ -115,7 +118,7 @@ def check_lease(case: Case) -> Iterator[Finding]:
     for act in acts(case):
         mandates = mandates_around(case, act.ns) if act.grows and case.hears(act.ns) else ()
         end = max((m.expires_ns for m in mandates), default=act.ns)
-        if act.ns <= end + case.limits.obey_ns:
+        if act.ns <= end + case.limits.obey_ns or _sent_before(case, act, end + case.limits.obey_ns):
             continue
         yield Finding(
             kind=BreakKind.LEASE_EXPIRED,
@@ -131,34 +134,42 @@ def check_lease(case: Case) -> Iterator[Finding]:
         )
 
 
-def halted_at(case: Case, ns: int) -> tuple[TradingState, str]:
-    """The strictest halt that must have been obeyed at a time, and its words."""
-    due = [s.halt for s in case.pod.halts.values() if s.ns + case.limits.obey_ns <= ns]
+def halted_at(case: Case, ns: int) -> tuple[TradingState, str, int]:
+    """The strictest halt that must have been obeyed at a time, its words, and since when it had to be."""
+    due = [s for s in case.pod.halts.values() if s.ns + case.limits.obey_ns <= ns]
     if not due:
-        return TradingState.ACTIVE, ""
-    worst = max(due, key=lambda halt: STRICT[halt.state])
-    return worst.state, f"{worst.state.value} by {worst.who}: {worst.why}"
+        return TradingState.ACTIVE, "", 0
+    worst = max(due, key=lambda standing: STRICT[standing.halt.state])
+    halt = worst.halt
+    return halt.state, f"{halt.state.value} by {halt.who}: {halt.why}", worst.ns + case.limits.obey_ns
 
 
 def check_halts(case: Case) -> Iterator[Finding]:
-    """HALT_IGNORED: orders placed, or fills of orders placed, after a halt that forbids them."""
+    """HALT_IGNORED: orders placed, or fills of orders placed, after a halt that forbids them.
+
+    One alone may have been on its way for long: it halts its pod. Two are obstinacy.
+    """
+    found = []
     for act in acts(case):
         if act.placed_ns:
             continue  # its order was judged when it was placed
-        state, words = halted_at(case, act.ns)
-        if state is TradingState.HALTED or (state is TradingState.REDUCING and act.grows):
-            yield Finding(
-                kind=BreakKind.HALT_IGNORED,
-                pod=case.slug,
-                subject="",
-                size=Decimal(1),
-                unit="acts",
-                usd=act.usd,
-                proven=True,
-                latched=True,
-                level=Level.BREAKER,
-                evidence=(act.text, words),
-            )
+        state, words, since_ns = halted_at(case, act.ns)
+        forbidden = state is TradingState.HALTED or (state is TradingState.REDUCING and act.grows)
+        if forbidden and not _sent_before(case, act, since_ns):
+            found.append((act, words))
+    for act, words in found:
+        yield Finding(
+            kind=BreakKind.HALT_IGNORED,
+            pod=case.slug,
+            subject="",
+            size=Decimal(len(found)),
+            unit="acts",
+            usd=act.usd,
+            proven=True,
+            latched=True,
+            level=Level.BREAKER if len(found) > 1 else Level.HALTED,
+            evidence=(act.text, words),
+        )
 
 
 def check_left_over(case: Case) -> Iterator[Finding]:
@@ -182,6 +193,12 @@ def check_left_over(case: Case) -> Iterator[Finding]:
             usd=sum((o.sz * case.px(o.coin) for o in left), ZERO),
             evidence=tuple(f"{o.cloid} {o.side.name.lower()} {o.sz} {o.coin} still rests" for o in left[:5]),
         )
+
+
+def _sent_before(case: Case, act: Act, ns: int) -> bool:
+    """Whether a report made by a time lists the order: it was on its way already."""
+    early = [h.report for h in case.pod.reports if h.report.ns <= ns]
+    return any(order.cloid == act.cloid for report in early for order in report.orders)
 
 
 def _is_ours(case: Case, cloid: str) -> bool:
@@ -209,10 +226,19 @@ def acts(case: Case) -> Iterator[Act]:
             known = case.account.orders.get(fill.fill.oid)
             placed_ns = known.placed_ns if known is not None else 0
             worth = fill.fill.sz * fill.fill.px
-            yield Act(fill.fill.coin, fill.fill.ns, fill.fill.sz, worth, fill.grows, _told(fill), placed_ns)
+            yield Act(
+                fill.fill.coin,
+                fill.fill.ns,
+                fill.fill.sz,
+                worth,
+                fill.grows,
+                _told(fill),
+                fill.fill.cloid or "",
+                placed_ns,
+            )
     for news in case.orders:
         order = news.order
         if not news.by_breaker and order.placed_ns > case.started_ns:
             text = f"order {order.oid} placed at {order.placed_ns}: {order.side.name.lower()} {order.sz} {order.coin}"
             worth = order.sz * case.px(order.coin)
-            yield Act(order.coin, order.placed_ns, order.sz, worth, _may_increase(case, news), text)
+            yield Act(order.coin, order.placed_ns, order.sz, worth, _may_increase(case, news), text, order.cloid)
