@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 import typer
 
-from slipstream.federation.auditor.auditor import WHO, Auditor, Told
+from slipstream.federation.auditor.auditor import WHO, Auditor, Told, standing
 from slipstream.federation.auditor.limits import SECOND, AuditLimits
 from slipstream.federation.auditor.memory import Memory
 from slipstream.federation.auditor.observe import (
@@ -33,7 +33,6 @@ from slipstream.federation.auditor.roster import PodSpec, Roster
 from slipstream.model.breaks import Break
 from slipstream.model.mandate import Halt, Mandate, Resume
 from slipstream.model.messages import Alert, AuditReport, Beat, Configure, Decision, Flatten, PodReport, StageChange
-from slipstream.model.topics import ALL
 from slipstream.pods import is_local
 from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
@@ -207,7 +206,7 @@ class AuditorProcess:
 
     async def watch(self) -> None:
         """Cycle after cycle."""
-        await self._repeat_halts()
+        await self.repeat_halts()
         every = self.host.fund.audit.every_s
         due = time.monotonic()
         while True:
@@ -283,13 +282,10 @@ class AuditorProcess:
             self.log.warning(message.text, pod=message.pod, reasons=message.reasons)
             await bus.publish(topics.decision(WHO), message)
 
-    async def _repeat_halts(self) -> None:
+    async def repeat_halts(self) -> None:
         """What stands is told again: a new broker remembers nothing."""
-        for target in self.memory.halted:
-            slugs = list(self.memory.pods) if target == ALL else [target]
-            for standing in self.memory.pods[slugs[0]].halts.values():
-                if standing.halt.who == WHO:
-                    await self._tell(Told(target, standing.halt))
+        for item in standing(self.memory):
+            await self._tell(item)
 
     def status(self) -> dict[str, Any]:
         """Plain values for people."""

@@ -26,7 +26,7 @@ def run(street: Street, cycles: int) -> None:
 
 @pytest.mark.slow
 def test_thirty_honest_days() -> None:
-    street = Street(Random(20_261), speed=120.0, busy=0.04)
+    street = Street(Random(20_261), speed=180.0, busy=0.06)
     cycles = 30 * DAY // street.wall(0.5)
     half = cycles // 2
     run(street, half)

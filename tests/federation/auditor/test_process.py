@@ -137,7 +137,7 @@ async def test_a_forger_is_halted_over_the_bus_and_freed_by_the_operator(
             # a new process continues where the last one ended, and says what stands again
             async with desk(stage, journal, MemoryBroker(), tmp_path) as run:
                 assert msgspec.msgpack.encode(run.process.memory) == before
-                await run.process._repeat_halts()
+                await run.process.repeat_halts()
                 await stage.until(lambda: len(run.of(Halt)) == 1)
                 assert run.process.memory.halted == {"brawler": Level.HALTED}
                 order = Configure(1, "auditor", {"resolve": "fill_forged/brawler/BTC"}, "ann", "restated", stage.ns)

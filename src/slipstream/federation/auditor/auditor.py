@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -226,10 +226,8 @@ class Auditor:
             if LEVELS.index(level) < LEVELS.index(before):
                 given.append(Resume(generation, WHO, "the breaks behind the halt are over", ns, WHO))
                 generation += 1
-            why = "; ".join(in_words(b) for b in breaks if b.level is level)
             if level is not Level.WARN:
-                clears = "; ".join(sorted({b.clears for b in breaks}))
-                given.append(Halt(generation, state_for(level), WHO, why, clears, ns))
+                given.append(halt_for(level, breaks, generation, ns))
             for order in given:
                 told.append(Told(target, order))
                 for slug in pods if target == ALL else [target]:
@@ -238,6 +236,7 @@ class Auditor:
                     else:
                         pods[slug] = heard_resume(pods[slug], order)
             if level is Level.BREAKER:
+                why = given[-1].why
                 told.append(Told(target, Flatten(generation, "" if target == ALL else target, WHO, why, ns)))
             text = f"{target}: {before.value} -> {level.value}"
             reasons = tuple(in_words(b) for b in breaks) or ("every break behind it is over",)
@@ -264,6 +263,22 @@ class Auditor:
             breaks=tuple(t.broken for _, t in sorted(memory.tracked.items()) if t.broken is not None),
             unclaimed=tuple(nobodys),
         )
+
+
+def halt_for(level: Level, breaks: Sequence[Break], generation: int, ns: int) -> Halt:
+    """A halt in words: every break that is as bad as it says, and how all of them clear."""
+    why = "; ".join(in_words(b) for b in breaks if b.level is level)
+    return Halt(generation, state_for(level), WHO, why, "; ".join(sorted({b.clears for b in breaks})), ns)
+
+
+def standing(memory: Memory) -> tuple[Told, ...]:
+    """The halts in force, to be said again to a bus that may have forgotten them."""
+    now = wanted(memory.tracked, ALL)
+    return tuple(
+        Told(target, halt_for(level, now[target][1], memory.generation, memory.ns))
+        for target, level in sorted(memory.halted.items())
+        if target in now
+    )
 
 
 def audited(slug: str, account: Account, prices: dict[str, Decimal]) -> AuditedPod:
