@@ -6,7 +6,8 @@ In this order:
 2. fractional Kelly on posterior Sharpe ratios under a sceptical prior, no pod below nothing, summing to no more than
    there is;
 3. a blend: Kelly weighs as much as the evidence does in the pod's posterior, prior^2 / (prior^2 + error^2), and nothing
-   below ``min_hours`` effective hours; the equal-risk part fades as the posterior turns against the pod;
+   below ``min_hours`` effective hours; the equal-risk part is tilted by twice the posterior chance that the pod has an
+   edge, which is 1 where nothing is known;
 4. the drawdown: all of it times Grossman and Zhou's factor, 0 at ``max_drawdown``;
 5. hard limits: stage, capacity, equity less reserve, an open break (no more than before);
 6. the no-trade band and the turnover limit. What hard limits take away goes at once and does not count as turnover.
@@ -102,7 +103,7 @@ class _Belief(msgspec.Struct, frozen=True):
     base: Array
     kelly: Array
     trust: Array
-    keep: Array
+    tilt: Array
     posterior: Posterior
 
 
@@ -196,9 +197,9 @@ def _believe(inputs: AllocatorInput) -> _Belief:
     kelly = np.where(eligible, _long_kelly(cov, posterior.mean * vols) * terms.kelly_fraction, 0.0)
     kelly = _within(kelly, whole)
     odds: Array = np.asarray(ndtr(posterior.mean / posterior.sd), dtype=np.float64)
-    keep = np.where(enough, np.minimum(1.0, 2.0 * odds), 1.0)
-    want = _within((1.0 - trust) * keep * base + trust * kelly, whole)
-    return _Belief(want, base, kelly, trust, keep, posterior)
+    tilt = np.where(enough, 2.0 * odds, 1.0)
+    want = _within((1.0 - trust) * _within(tilt * base, whole) + trust * kelly, whole)
+    return _Belief(want, base, kelly, trust, tilt, posterior)
 
 
 def _long_kelly(cov: Array, mean: Array) -> Array:
@@ -262,7 +263,7 @@ def _evidence_line(pod: PodView, terms: AllocationTerms, belief: _Belief, i: int
     return (
         f"Sharpe {found.sharpe:.2f} +- {found.error:.2f} over {found.hours} h is believed as"
         f" {belief.posterior.mean[i]:.2f} +- {belief.posterior.sd[i]:.2f}: {terms.kelly_fraction:g} Kelly gives"
-        f" {belief.kelly[i]:.1%} with weight {belief.trust[i]:.0%}, equal risk counts {belief.keep[i]:.0%}"
+        f" {belief.kelly[i]:.1%} with weight {belief.trust[i]:.0%}, equal risk counts times {belief.tilt[i]:.2f}"
     )
 
 

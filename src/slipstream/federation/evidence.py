@@ -87,7 +87,7 @@ def _close(record: Record, hour: int) -> Record:
     return msgspec.structs.replace(opened, first_hour=hour - len(joined), returns=joined)
 
 
-def effective_size(returns: Sequence[float]) -> float:
+def effective_size(returns: npt.ArrayLike) -> float:
     """How many independent observations the returns are worth; never more than there are.
 
     n / (1 + 2 sum w_k rho_k) with Bartlett weights over 4 (n/100)^(2/9) lags (Newey and West 1994).
@@ -105,25 +105,29 @@ def effective_size(returns: Sequence[float]) -> float:
     return float(n / max(1.0, 1.0 + 2.0 * total))
 
 
-def strength(returns: Sequence[float], *, prior_vol: float, prior_hours: float = 24.0) -> Strength:
+def strength(
+    returns: Sequence[float], *, prior_vol: float, prior_hours: float = 24.0, hours_each: float = 1.0
+) -> Strength:
     """What the returns say. The variance is drawn towards ``prior_vol`` (a year) with the weight of ``prior_hours``.
 
-    Two or fewer returns, or none that differ, are no evidence: an infinite error.
+    ``hours_each``: hours that one return covers. Two or fewer returns, or none that differ, are no evidence: an infinite error.
     """
     x = np.asarray(returns, dtype=np.float64)
     n = x.size
-    prior = prior_vol**2 / HOURS_A_YEAR
+    a_year = HOURS_A_YEAR / hours_each
+    weight = prior_hours / hours_each
+    hours = int(n * hours_each)
     if n < 3:
-        return Strength(n, 0.0, 0.0, math.inf, prior_vol)
+        return Strength(hours, 0.0, 0.0, math.inf, prior_vol)
     variance = float(x.var(ddof=1))
-    drawn = (n * variance + prior_hours * prior) / (n + prior_hours)
-    volatility = math.sqrt(drawn * HOURS_A_YEAR)
-    effective = effective_size(returns)
+    drawn = (n * variance + weight * prior_vol**2 / a_year) / (n + weight)
+    volatility = math.sqrt(drawn * a_year)
     if variance <= 1e-18:
-        return Strength(n, 0.0, 0.0, math.inf, volatility)
-    hourly = float(x.mean()) / math.sqrt(drawn)
-    error = math.sqrt((1.0 + 0.5 * hourly**2) / effective * HOURS_A_YEAR)
-    return Strength(n, effective, hourly * math.sqrt(HOURS_A_YEAR), error, volatility)
+        return Strength(hours, 0.0, 0.0, math.inf, volatility)
+    effective = effective_size(x)
+    each = float(x.mean()) / math.sqrt(drawn)
+    error = math.sqrt((1.0 + 0.5 * each**2) / effective * a_year)
+    return Strength(hours, effective * hours_each, each * math.sqrt(a_year), error, volatility)
 
 
 def aligned(records: Mapping[str, Record], pods: Sequence[str]) -> Array:
