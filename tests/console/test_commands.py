@@ -91,7 +91,7 @@ def test_a_session_of_an_operator(street: Street) -> None:
     code, out, err = call("status", *where, "--json")
     seen: dict[str, Any] = json.loads(out)
     assert (code, seen["schema"], seen["well"]) == (1, 1, False)
-    assert seen["fund"]["equity"] == "100026.50" and [p["alive"] for p in seen["processes"]] == [True] * 5
+    assert seen["fund"]["equity"] == "100026.5" and [p["alive"] for p in seen["processes"]] == [True] * 5
     code, out, err = call("status", *where)
     assert code == 1 and "equity 100,026.50" in out and "position/gradient/ETH" in out
     assert err.strip() == seen_line(seen) and len(err.strip().splitlines()) == 1

@@ -37,7 +37,7 @@ async def test_a_living_fund_is_read_at_once(fund: PlayedFund, address: FundAddr
     assert silent == "" and set(state.processes) == {"allocator", "auditor", "breaker", *PODS}
     wrong = problems(state, time.time_ns())
     assert len(wrong) == 1 and "position/gradient/ETH is reducing" in wrong[0]
-    assert to_json(state, time.time_ns())["fund"]["equity"] == "100026.50"
+    assert to_json(state, time.time_ns())["fund"]["equity"] == "100026.5"
 
 
 async def test_halt_and_resume_of_one_pod(fund: PlayedFund, address: FundAddress) -> None:

@@ -212,7 +212,7 @@ def test_json_is_plain_and_carries_its_schema() -> None:
     out = to_json(heard(*whole_fund(broken()), halt("operator", "all", VENUE)), WALL)
     assert json.loads(json.dumps(out)) == out
     assert (out["schema"], SCHEMA, out["well"]) == (1, 1, False)
-    assert out["fund"]["equity"] == "100026.50"
+    assert out["fund"]["equity"] == "100026.5"
     pod = out["pods"][1]
     assert (pod["state"], pod["mandate"]["left_s"], pod["mandate"]["obeyed_version"]) == ("halted", 20.0, 3)
     eth = next(c for c in pod["coins"] if c["coin"] == "ETH")

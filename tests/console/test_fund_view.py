@@ -9,7 +9,8 @@ from rich.console import Console
 
 from slipstream.console.fund_state import begin, fold
 from slipstream.console.fund_view import explain_break, fund_line, fund_screen, headline, net_pnl, render, totals
-from slipstream.console.rows import span
+from slipstream.console.rows import MANDATE_COLUMNS, span
+from slipstream.console.tables import table
 from slipstream.model.mandate import Halt, TradingState
 from tests.console.fund_messages import PODS, REALM, TOPICS, VENUE, WALL, S, broken, received, whole_fund
 
@@ -126,6 +127,17 @@ def test_a_break_is_explained_whole() -> None:
         "slipstream breaks resolve",
     ):
         assert piece in captured.get(), piece
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_long_last_column_takes_no_room_from_the_others(width: int) -> None:
+    row = ("brawler", "5", "4", "incubation", "7,898", "7,899", "45%", "500", "18s", "AAVE:3,000 " * 24)
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(table("mandates", MANDATE_COLUMNS, [row]))
+    _, head, line = captured.get().splitlines()
+    assert head.split() == " ".join(MANDATE_COLUMNS).split() and line.split()[:9] == list(row[:9])
+    assert len(line) <= width and line.rstrip().endswith("…")
 
 
 @pytest.mark.parametrize(

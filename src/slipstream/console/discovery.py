@@ -43,13 +43,16 @@ class FundFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FundAddress(msgspec.Struct, frozen=True):
-    """A fund that can be spoken to. ``url`` holds the password, for the bus alone; ``source``: where it was found."""
+    """A fund that can be spoken to. ``url`` holds the password, for the bus alone; ``source``: where it was found;
+    ``run``: its run directory, if it is on this machine.
+    """
 
     realm: str
     url: str
     pods: tuple[str, ...]
     speed: float
     source: str
+    run: Path | None = None
 
     def __repr__(self) -> str:
         return f"FundAddress(realm={self.realm!r}, source={self.source!r})"
@@ -104,7 +107,7 @@ def _from_run(path: Path) -> FundAddress:
     url = fund.bus_url
     if fund.credentials:
         url = with_password(url, OPERATOR, _password(path.parent / fund.credentials))
-    return FundAddress(fund.realm, url, fund.pods, fund.speed, str(path))
+    return FundAddress(fund.realm, url, fund.pods, fund.speed, str(path), path.parent)
 
 
 def _password(path: Path) -> str:

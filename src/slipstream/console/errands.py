@@ -11,6 +11,7 @@ import msgspec
 from slipstream.console import orders
 from slipstream.console.discovery import FundAddress
 from slipstream.console.fund_state import OPERATOR, FundState
+from slipstream.console.history import with_history
 from slipstream.console.listening import Listener, listening
 from slipstream.console.orders import Obedience
 from slipstream.model.errors import ConfigError
@@ -157,4 +158,4 @@ async def see(address: FundAddress, seconds: float) -> tuple[FundState, str]:
     """The fund now, and why nothing was heard if nothing was."""
     async with listening(address) as listener:
         state = await listener.read(seconds)
-        return state, "" if state.heard else listener.why_silent()
+        return with_history(state, address.run), "" if state.heard else listener.why_silent()

@@ -51,7 +51,8 @@ _AUDITED = ("net", "gross", "net_exposure", "open_orders", "maker_volume", "take
 def plain(value: Any) -> Any:
     """Any value of the house as JSON knows it: decimals as plain text, enums as their value, structs as mappings."""
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, msgspec.Struct):

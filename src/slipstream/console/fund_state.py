@@ -299,6 +299,6 @@ def _decision(state: FundState, decision: Decision, level: list[str], received: 
             return state
     else:
         return _status(state, level[-2], decision.text, retained=received.retained)
-    if heard in state.decisions[-10:]:
+    if heard in state.decisions:
         return state
     return _change(state, decisions=_newest(state.decisions, heard, KEPT_DECISIONS))

@@ -43,17 +43,16 @@ def style_of(cell: str) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Row], *, last_wraps: bool = False) -> Table:
-    """Rows under their names; too narrow a terminal shortens the last column."""
+    """Rows under their names; where the terminal is too narrow the last column is shortened, or wraps."""
     out = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    last = len(columns) - 1
     for number, name in enumerate(columns):
-        last = number == len(columns) - 1
-        out.add_column(
-            name,
-            justify="right" if is_right(name) else "left",
-            no_wrap=not (last and last_wraps),
-            overflow="fold" if last and last_wraps else "ellipsis",
-            min_width=None if last else max(len(name), *(len(row[number]) for row in rows), 0),
-        )
+        width = None if number == last else max(len(name), *(len(row[number]) for row in rows), 0)
+        # only the last column has no fixed width, so that rich takes what is missing from it and from no other
+        out.add_column(name, justify="right" if is_right(name) else "left", width=width, overflow="fold")
     for row in rows:
-        out.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
+        cells = [Text(cell, style=style_of(cell)) for cell in row]
+        if not last_wraps:
+            cells[last].no_wrap, cells[last].overflow = True, "ellipsis"
+        out.add_row(*cells)
     return out

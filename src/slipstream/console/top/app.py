@@ -7,10 +7,12 @@ connection of its own. A lost broker leaves the last figures standing, with thei
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import ClassVar
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 from textual.app import App, ComposeResult
@@ -23,6 +25,7 @@ from slipstream.console.discovery import FundAddress
 from slipstream.console.errands import Plan
 from slipstream.console.fund_state import FundState, begin, filters, fold
 from slipstream.console.fund_view import Figures
+from slipstream.console.history import with_history
 from slipstream.console.listening import operator_bus
 from slipstream.console.reading import reasons_of
 from slipstream.console.rows import (
@@ -123,6 +126,9 @@ class TopApp(App[None]):
         await bus.subscribe(*filters(self._address.realm))
         async with bus:
             self._bus = bus
+            # journals are files: they are read beside the loop, and only their end
+            past = await asyncio.to_thread(with_history, self.state, self._address.run)
+            self.state = msgspec.structs.replace(self.state, decisions=past.decisions)
             async for received in bus.messages():
                 self.state = fold(self.state, received)
 
@@ -147,7 +153,8 @@ class TopApp(App[None]):
 
     def draw(self) -> None:
         """The main screen from the newest state."""
-        if self.screen is not self.screen_stack[0]:
+        # behind another screen, or before the first and after the last moment of this one, there is nothing to draw on
+        if self.screen is not self.screen_stack[0] or not self.query("#title, #right"):
             return
         state, now_ns = self.view()
         self.query_one("#title", Static).update(self._title(state, now_ns))
