@@ -14,15 +14,21 @@ import aiohttp
 import pytest
 
 from slipstream.model.breaks import Break, BreakKind, Level
+from slipstream.model.commands import Place
+from slipstream.model.events import Bbo, Fill
+from slipstream.model.instrument import Side
 from slipstream.model.mandate import Mandate, Stage
 from slipstream.model.messages import AuditedPod, AuditReport, CoinLine, Configure, Decision, Forecast, StageChange
+from slipstream.model.order import Tif
 from slipstream.model.topics import Topics
 from slipstream.processes.allocator import Allocator, open_allocator, verify_allocator
 from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host
 from slipstream.processes.lending import asked, observed, terms_of
+from slipstream.processes.tapes import JournalTape
 from slipstream.runtime.bus.memory import MemoryBroker, MemoryBus
 from slipstream.runtime.clock import ScaledClock
+from slipstream.runtime.journal.events import open_journal
 from slipstream.runtime.telemetry import logger
 from slipstream.venues.emulator.serve import RunningVenue, running_venue
 from slipstream.venues.hyperliquid.limits import Weights
@@ -183,3 +189,19 @@ def test_venue_time_runs_as_fast_as_the_venue(fund: FundConfig) -> None:
 def test_orders_that_make_no_sense_say_what_would(fund: FundConfig, values: dict[str, str], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         asked(terms_of(fund, 1.0), Configure(1, "allocator", values, "ann", "why", 1), 5)
+
+
+def test_a_journal_is_read_while_its_pod_writes(tmp_path: Path) -> None:
+    tape = JournalTape(str(tmp_path / "journal.db"))
+    assert tape.read() == () and tape.error  # not there yet
+    with open_journal(tmp_path / "journal.db") as journal:
+        journal.append([Bbo("hl", "BTC", 99.0, 1.0, 101.0, 1.0, 1, 1)], [])
+        assert tape.read() == ()
+        assert tape.error is None
+        order = Place("0x1", "BTC", Side.BUY, Decimal(102), Decimal(2), Tif.IOC)
+        journal.append([Bbo("hl", "BTC", 99.0, 1.0, 101.0, 1.0, 2, 2)], [order])
+        journal.append([Fill("BTC", Side.BUY, Decimal(101), Decimal(2), Decimal(0), 1, 1, 3, cloid="0x1")], [])
+        found = tape.read()
+        assert [(one.notional, round(one.slippage_bp, 6)) for one in found] == [(202.0, 100.0)]
+        assert tape.read() == ()
+    tape.close()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +37,7 @@ from slipstream.pods import is_local
 from slipstream.processes.fund import FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
 from slipstream.processes.lending import asked, observed, terms_of
+from slipstream.processes.tapes import JournalTape
 from slipstream.runtime.decisions import DecisionJournal, DecisionSession, Fold, Verdict, recover, verify
 from slipstream.runtime.status import StatusServer
 from slipstream.runtime.telemetry import Log, logger, process_line, start_logging
@@ -67,7 +70,13 @@ class Allocator:
     """The process: a fold, a journal, public prices, and the bus."""
 
     def __init__(
-        self, host: Host, terms: AllocatorTerms, journal: DecisionJournal[Input, Output], rest: Rest, log: Log
+        self,
+        host: Host,
+        terms: AllocatorTerms,
+        journal: DecisionJournal[Input, Output],
+        rest: Rest,
+        log: Log,
+        tapes: Sequence[JournalTape] = (),
     ) -> None:
         self.host = host
         self.terms = terms
@@ -76,6 +85,7 @@ class Allocator:
         self.error: str | None = None
         self.decisions: dict[str, Decision] = {}
         self._rest = rest
+        self._tapes = tapes
         self._coins: frozenset[str] = frozenset()
         self._turn = 0
         self._audit: AuditReport | None = None
@@ -146,6 +156,8 @@ class Allocator:
                 self._coins = frozenset(one.coin for one in wire.to_instruments(meta))
             mids = await self._rest.info("allMids", dict[str, Decimal])
             samples = await self._depth()
+            for tape in self._tapes:
+                samples += await asyncio.to_thread(tape.read)
         except (Retry, VenueRejected) as error:
             self._note(f"cannot see the venue: {error}")
             return False
@@ -216,6 +228,7 @@ class Allocator:
             "capacity_usd": {coin: round(min(cap, 1e15), 0) for coin, cap in capacities(self.terms, state).items()},
             "hours_of_record": {pod: len(record.returns) for pod, record in state.records.items()},
             "decisions": [msgspec.to_builtins(one) for one in self.decisions.values()],
+            "journals": {tape.where: tape.error for tape in self._tapes},
             "rows": self.journal.last_seq,
             "bus": self.host.bus.statistics(),
         }
@@ -262,8 +275,9 @@ async def run_allocator(options: FundOptions, *, status_port: int = 0) -> None:
     async with hosted(fund, WHO, local=is_local(fund.hl_url)) as host, aiohttp.ClientSession() as session:
         terms = terms_of(fund, host.speed)
         rest = Rest(session, fund.hl_url, Weights(time.monotonic, IP_WEIGHT), timeout=5.0)
-        with open_allocator(fund.journal_of(WHO)) as journal:
-            process = Allocator(host, terms, journal, rest, log)
+        with open_allocator(fund.journal_of(WHO)) as journal, ExitStack() as stack:
+            tapes = [stack.enter_context(closing(JournalTape(fund.journal_of(pod.slug)))) for pod in fund.pods]
+            process = Allocator(host, terms, journal, rest, log, tapes)
             async with (
                 StatusServer(process.status, lambda: b"", port=status_port) as server,
                 asyncio.TaskGroup() as group,
