@@ -43,10 +43,10 @@ def unpack(data: bytes) -> Envelope:
     """The message in some bytes. Raises BusMessageError: broken, or of another version."""
     try:
         return _checked(_DECODER.decode(data))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         try:
             head = _HEAD.decode(data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise BusMessageError(f"not a message: {error}") from None
         if head.v != VERSION:
             raise BusMessageError(f"{head.sender} speaks version {head.v}, this release {VERSION}") from None
