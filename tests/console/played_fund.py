@@ -78,7 +78,7 @@ class PlayedPod:
 class PlayedFund:
     """The processes; ``url`` gives the bus of each."""
 
-    def __init__(self, url: Callable[[str], str], *, every: float = 0.02, breaks: tuple[Break, ...] = ()) -> None:
+    def __init__(self, url: Callable[[str], str], *, every: float = 0.05, breaks: tuple[Break, ...] = ()) -> None:
         self.url = url
         self.every = every
         self.breaks = {b.id: b for b in breaks}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from slipstream.console.fund_state import KEPT_DECISIONS, begin, fold
-from slipstream.console.history import past_decisions, with_history
+from slipstream.console.history import past_decisions, with_past
 from slipstream.federation.auditor.auditor import Told
 from slipstream.model.messages import Beat, Decision
 from slipstream.runtime.decisions import DecisionJournal
@@ -37,7 +37,7 @@ def test_the_newest_decisions_of_all_journals_in_order(tmp_path: Path) -> None:
 def test_history_stands_before_what_is_heard_and_nothing_twice(tmp_path: Path) -> None:
     write(tmp_path, "allocator", [said(1), said(2)])
     state = fold(begin(REALM, PODS), received(TOPICS.decision("allocator"), said(2)))
-    state = with_history(state, tmp_path)
+    state = with_past(state, past_decisions(tmp_path))
     assert [h.decision.ns for h in state.decisions] == [1, 2]
     assert fold(state, received(TOPICS.decision("allocator"), said(1))).decisions == state.decisions
 
@@ -48,4 +48,4 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path, content: bytes | None) 
     if content is not None:
         (tmp_path / "allocator" / "journal.db").write_bytes(content)
     assert past_decisions(tmp_path) == ()
-    assert with_history(begin(REALM, PODS), None) == begin(REALM, PODS)
+    assert past_decisions(None) == ()

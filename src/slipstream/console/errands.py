@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +12,7 @@ import msgspec
 from slipstream.console import orders
 from slipstream.console.discovery import FundAddress
 from slipstream.console.fund_state import OPERATOR, FundState
-from slipstream.console.history import with_history
+from slipstream.console.history import past_decisions, with_past
 from slipstream.console.listening import Listener, listening
 from slipstream.console.orders import Obedience
 from slipstream.model.errors import ConfigError
@@ -156,6 +157,7 @@ async def run(address: FundAddress, plan: Plan, seconds: float) -> Done:
 
 async def see(address: FundAddress, seconds: float) -> tuple[FundState, str]:
     """The fund now, and why nothing was heard if nothing was."""
-    async with listening(address) as listener:
+    async with listening(address) as listener, asyncio.TaskGroup() as group:
+        past = group.create_task(asyncio.to_thread(past_decisions, address.run))
         state = await listener.read(seconds)
-        return with_history(state, address.run), "" if state.heard else listener.why_silent()
+        return with_past(state, await past), "" if state.heard else listener.why_silent()

@@ -19,18 +19,18 @@ from slipstream.model.messages import Decision
 ROWS = 200  # of each journal, from its end
 
 
-def past_decisions(run: Path) -> tuple[Heard, ...]:
-    """The newest decisions in the journals of a run directory, the oldest first."""
+def past_decisions(run: Path | None) -> tuple[Heard, ...]:
+    """The newest decisions in the journals of a run directory, the oldest first; none without a directory."""
+    if run is None:
+        return ()
     found = [heard for process in FEDERATION for heard in _read(run / process / "journal.db", process)]
     return tuple(sorted(found, key=lambda heard: heard.decision.ns)[-KEPT_DECISIONS:])
 
 
-def with_history(state: FundState, run: Path | None) -> FundState:
-    """The state with what was decided before; without a run directory as it is."""
-    if run is None:
-        return state
-    past = tuple(heard for heard in past_decisions(run) if heard not in state.decisions)
-    return msgspec.structs.replace(state, decisions=(*past, *state.decisions)[-KEPT_DECISIONS:])
+def with_past(state: FundState, past: tuple[Heard, ...]) -> FundState:
+    """The state with what was decided before."""
+    older = tuple(heard for heard in past if heard not in state.decisions)
+    return msgspec.structs.replace(state, decisions=(*older, *state.decisions)[-KEPT_DECISIONS:])
 
 
 def _read(path: Path, process: str) -> list[Heard]:

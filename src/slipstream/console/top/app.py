@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
-import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 from textual.app import App, ComposeResult
@@ -25,7 +24,7 @@ from slipstream.console.discovery import FundAddress
 from slipstream.console.errands import Plan
 from slipstream.console.fund_state import FundState, begin, filters, fold
 from slipstream.console.fund_view import Figures
-from slipstream.console.history import with_history
+from slipstream.console.history import past_decisions, with_past
 from slipstream.console.listening import operator_bus
 from slipstream.console.reading import reasons_of
 from slipstream.console.rows import (
@@ -114,23 +113,29 @@ class TopApp(App[None]):
     def on_mount(self) -> None:
         """Begin to listen and to draw."""
         self.query_one(RowTable).focus()
-        self.run_worker(self._listen(), group="bus", exclusive=True)
+        self._begin()
         self.draw()
         self.set_interval(DRAW_EVERY, self.draw)
         self.set_interval(MOVED_AFTER, self._look_again)
 
+    def _begin(self) -> None:
+        self.state = self._fresh()
+        self.run_worker(self._listen(), group="bus", exclusive=True)
+        self.run_worker(self._remember(), group="past", exclusive=True)
+
     async def _listen(self) -> None:
         """Fold what comes, until the app ends or the fund has moved."""
-        self.state = self._fresh()
         bus = operator_bus(self._address)
         await bus.subscribe(*filters(self._address.realm))
         async with bus:
             self._bus = bus
-            # journals are files: they are read beside the loop, and only their end
-            past = await asyncio.to_thread(with_history, self.state, self._address.run)
-            self.state = msgspec.structs.replace(self.state, decisions=past.decisions)
             async for received in bus.messages():
                 self.state = fold(self.state, received)
+
+    async def _remember(self) -> None:
+        """What was decided before we came; journals are files, read beside the loop."""
+        past = await asyncio.to_thread(past_decisions, self._address.run)
+        self.state = with_past(self.state, past)
 
     def _look_again(self) -> None:
         """After the broker was away for long: has the fund moved to another run?"""
@@ -145,7 +150,7 @@ class TopApp(App[None]):
         if address != self._address:
             self._address = address
             self._say(f"the fund has moved: {address.source}")
-            self.run_worker(self._listen(), group="bus", exclusive=True)
+            self._begin()
 
     def view(self) -> tuple[FundState, int]:
         """The newest state and the time."""
