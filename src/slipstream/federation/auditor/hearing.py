@@ -32,8 +32,11 @@ def heard_report(pod: Pod, report: PodReport, now_ns: int, wall_ns: int, limits:
         if report.ns + forgiven < newest.ns:
             late = (newest.ns - report.ns) / 1e9
             backwards = f"seq {report.seq} bears a time {late:.3f} s before that of seq {newest.seq}"
+    same = newest is not None and newest.run == report.run
     return msgspec.structs.replace(
         pod,
+        run_ns=pod.run_ns if same else now_ns,
+        restarted_ns=pod.restarted_ns if same or newest is None else now_ns,
         reports=(*pod.reports[1 - KEPT_REPORTS :], HeardReport(report, now_ns, wall_ns)),
         old=0,
         old_text="",

@@ -61,13 +61,16 @@ class Marks(msgspec.Struct, frozen=True):
 class Pod(msgspec.Struct, frozen=True, kw_only=True):
     """What was heard from and for a pod.
 
-    ``reports`` are the newest few, oldest first; ``old`` counts reports heard again since the newest; ``backwards`` is
-    what a newer report contradicted. ``pending``: unacknowledged orders and since when. ``halts`` by writer and
-    generation, ``cleared`` by writer (empty: everybody's). ``actions``: placements since the newest mandate was heard,
-    ``flow``: its last fills.
+    ``reports`` are the newest few, oldest first; ``run_ns``: when their run was first heard, ``restarted_ns``: the same
+    if another run was heard before. ``old`` counts reports heard again since the newest; ``backwards`` is what a newer
+    report contradicted. ``pending``: unacknowledged orders and since when. ``halts`` by writer and generation,
+    ``cleared`` by writer (empty: everybody's). ``actions``: placements since the newest mandate was heard, ``flow``:
+    its last fills.
     """
 
     reports: tuple[HeardReport, ...] = ()
+    run_ns: int = 0
+    restarted_ns: int = 0
     old: int = 0
     old_text: str = ""
     backwards: str = ""

@@ -15,15 +15,25 @@ def _newest(case: Case) -> PodReport | None:
     return case.pod.newest if not case.pod.not_running_ns else None
 
 
+def _has_none_yet(case: Case, report: PodReport) -> bool:
+    """Whether a pod that has just started waits for its mandate; it can do nothing without one."""
+    return report.mandate_version == 0 and report.ns < case.pod.run_ns + case.limits.start_ns
+
+
+def _just_back(case: Case, report: PodReport) -> bool:
+    """Whether a pod has only just started again, and may not have heard what the bus retains for it."""
+    return bool(case.pod.restarted_ns) and report.ns < case.pod.restarted_ns + case.limits.cancel_ns
+
+
 def check_mandate(case: Case) -> Iterator[Finding]:
     """MANDATE_STALE: an older mandate than the one in force, or one that was never granted."""
     report = _newest(case)
-    if report is None or not case.pod.mandates or not case.bus_since_ns:
+    if report is None or not case.pod.mandates or not case.bus_since_ns or _has_none_yet(case, report):
         return
     due = [g.mandate.version for g in case.pod.mandates if g.ns + case.limits.obey_ns <= report.ns]
     known = case.pod.mandates[-1].mandate.version
     heard_ns = case.pod.mandates[-1].ns
-    if due and report.mandate_version < due[-1]:
+    if due and report.mandate_version < due[-1] and not _just_back(case, report):
         text, size = f"mandate {due[-1]} has been in force", due[-1] - report.mandate_version
     elif report.mandate_version > known and case.hears(report.ns):
         text, size = f"no mandate above {known} was granted", report.mandate_version - known
@@ -42,7 +52,7 @@ def check_mandate(case: Case) -> Iterator[Finding]:
 def check_stage(case: Case) -> Iterator[Finding]:
     """STAGE: another stage than the mandate that the pod obeys, or the last change, gives it."""
     report = _newest(case)
-    if report is None or not case.bus_since_ns:
+    if report is None or not case.bus_since_ns or report.mandate_version == 0:
         return
     allowed = {g.mandate.stage for g in case.pod.mandates if g.mandate.version == report.mandate_version}
     change = case.pod.stage
@@ -67,7 +77,7 @@ def check_state(case: Case) -> Iterator[Finding]:
     if report is None:
         return
     state, words, _ = halted_at(case, report.ns)
-    if STRICT[report.state] < STRICT[state]:
+    if not _just_back(case, report) and STRICT[report.state] < STRICT[state]:
         yield Finding(
             kind=BreakKind.HALT_IGNORED,
             pod=case.slug,

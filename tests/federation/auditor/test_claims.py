@@ -1,0 +1,39 @@
+"""What a pod says of its permission, and how long it may take to hear of one."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+import pytest
+
+from slipstream.model.breaks import Break, BreakKind
+from slipstream.model.mandate import TradingState
+from slipstream.model.messages import PodReport
+from tests.federation.auditor.street import Street
+
+
+def kinds(street: Street, cycles: int) -> set[BreakKind]:
+    told = [item.message for _ in range(cycles) for item in street.cycle()]
+    return {item.kind for item in told if isinstance(item, Break)}
+
+
+def without_mandate(report: PodReport) -> PodReport:
+    return msgspec.structs.replace(report, mandate_version=0, stage=None, state=TradingState.HALTED)
+
+
+def test_a_pod_that_starts_may_wait_for_its_mandate_but_not_for_ever() -> None:
+    street = Street(Random(1), speed=1.0, busy=0.0)
+    street.lie = without_mandate
+    assert kinds(street, 50) == set()
+    assert kinds(street, 20) == {BreakKind.MANDATE_STALE}
+
+
+@pytest.mark.parametrize(("run", "expected"), [(0, {BreakKind.MANDATE_STALE}), (1, set())])
+def test_a_pod_that_comes_back_may_obey_what_it_knew(run: int, expected: set[BreakKind]) -> None:
+    street = Street(Random(1), speed=1.0, busy=0.0)
+    kinds(street, 40)
+    street.lie = lambda report: msgspec.structs.replace(
+        report, run=report.run + run, mandate_version=report.mandate_version - 1, stage=None
+    )
+    assert kinds(street, 8) - {BreakKind.STAGE} == expected
