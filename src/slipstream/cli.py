@@ -16,7 +16,7 @@ import typer
 
 from slipstream.model.errors import SlipstreamError
 
-PROCESSES = ("allocator", "auditor", "breaker")
+PROCESSES = ("allocator", "auditor", "breaker", "alerts", "broker")
 OPERATOR = ("status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top")
 
 app = typer.Typer(

@@ -151,6 +151,8 @@ class Fund:
         for name in PROCESSES:
             argv = (*command, name, "--fund", str(fund))
             specs.append(self._spec(name, argv, broker, after=("venue",)))
+        if self.config.alerts.urls:
+            specs.append(self._spec("alerts", (*command, "alerts", "--fund", str(fund)), broker, after=("venue",)))
         for pod in self.config.pods:
             folder = self.options.directory / pod.slug
             pod_argv = [*command, "pod", pod.kind, "--fund", str(fund), "--config", str(pod.config)]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from rich.progress import Progress
 
 from slipstream.federation.allocation import AllocationTerms, AllocatorInput, PodView, allocate
-from slipstream.federation.evidence import correlation, strength
+from slipstream.federation.evidence import Strength, correlation, strength
 from slipstream.model.mandate import Stage
 from slipstream.research.allocation_study import (
     Array,
@@ -29,6 +29,25 @@ from slipstream.research.allocation_study import (
 
 HOURS_A_DAY = 24.0
 OURS = "allocator"
+
+
+class _Seen:
+    """What the past says, for policies that read the same past one after another: worked out once."""
+
+    def __init__(self) -> None:
+        self._past: Array = np.zeros((0, 0))
+        self._found: tuple[tuple[Strength, ...], tuple[tuple[float, ...], ...]] = ((), ())
+
+    def of(self, past: Array, terms: AllocationTerms) -> tuple[tuple[Strength, ...], tuple[tuple[float, ...], ...]]:
+        """Strengths and correlation of the pods."""
+        if past.base is not self._past.base or past.shape != self._past.shape or past.base is None:
+            strengths = tuple(
+                strength(past[:, i].tolist(), prior_vol=terms.prior_vol, hours_each=HOURS_A_DAY)
+                for i in range(past.shape[1])
+            )
+            matrix = correlation(past, prior=terms.prior_correlation, prior_hours=terms.min_hours / HOURS_A_DAY)
+            self._past, self._found = past, (strengths, tuple(tuple(float(x) for x in row) for row in matrix))
+        return self._found
 
 
 def fund_policy(terms: AllocationTerms) -> Policy:

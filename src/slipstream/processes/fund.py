@@ -173,7 +173,7 @@ class FundConfig(Block):
     def _pods_are_told_apart(self) -> FundConfig:
         seen: dict[int, str] = {}
         for pod in self.pods:
-            if pod.slug in (ALL, "fund", *WRITERS):
+            if pod.slug in (ALL, "fund", "alerts", "broker", "venue", *WRITERS):
                 raise ValueError(f"a pod may not be called {pod.slug!r}: the fund's own processes are")
             other = seen.setdefault(pod_id(pod.slug), pod.slug)
             if other != pod.slug or sum(p.slug == pod.slug for p in self.pods) > 1:

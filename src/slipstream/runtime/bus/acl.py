@@ -9,7 +9,8 @@ import msgspec
 from slipstream.model.topics import ALL, WRITERS, Topics
 
 ALLOCATOR, AUDITOR, BREAKER, OPERATOR = "allocator", "auditor", "breaker", "operator"
-FEDERATION = (ALLOCATOR, AUDITOR, BREAKER, OPERATOR)
+ALERTS = "alerts"
+FEDERATION = (ALLOCATOR, AUDITOR, BREAKER, OPERATOR, ALERTS)
 
 
 class Rights(msgspec.Struct, frozen=True):
@@ -30,11 +31,15 @@ def rights(process: str, realm: str) -> Rights:
     if process == AUDITOR:
         speaks = (topics.audit, topics.broken("+"), topics.halt(process, "+"), topics.flatten("+"))
         return Rights((*own, *speaks), everything)
+    if process == ALERTS:
+        return Rights(own, everything)
     if process == BREAKER:
         return Rights((*own, topics.halt(process, "+")), everything)
     if process == OPERATOR:
         speaks = (topics.halt(process, "+"), topics.flatten("+"), topics.configure("+"), topics.broken("+"))
         return Rights((*own, *speaks), everything)
+    if process == ALERTS:
+        return Rights(own, (topics.alert("+"), topics.beat("+")))
     hears = (
         topics.mandate(process),
         topics.stage(process),
