@@ -1,0 +1,163 @@
+"""Reading bars and funding from files (Parquet, Feather, CSV) into `Bars`, with every finding reported.
+
+Bars: columns ``coin, ts, open, close, volume`` (others are ignored); ``ts`` is the bar's OPEN, ms UTC or a time
+that pandas understands; ``volume`` is in base coin. Funding: ``coin, ts, rate``; ``ts`` is the settlement, ``rate``
+a fraction per interval, paid AT ``ts``.
+
+What is wrong is not mended silently: duplicates, prices that are not positive numbers and bars off the grid are errors
+that name the row; bars before a coin's first trade (zero volume, back-filled by the source) are dropped and reported;
+missing bars stay missing (NaN) and are reported.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from slipstream.core.signals.bars import HOUR_MS, Bars
+
+# Hyperliquid settled every 8 hours before this time, every hour since
+HOURLY_SINCE_MS = 1_686_182_400_000
+
+
+class BarsError(ValueError):
+    """A file of bars or funding that cannot be used as it is."""
+
+
+def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather, ".csv": pd.read_csv}
+    if path.suffix not in readers:
+        raise BarsError(f"{path}: ending `{path.suffix}` is not known; give one of {', '.join(readers)}")
+    if not path.is_file():
+        raise BarsError(f"{path}: there is no such file")
+    try:
+        frame = readers[path.suffix](path)
+    except (ValueError, OSError) as error:
+        raise BarsError(f"{path}: cannot be read: {error}") from None
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise BarsError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
+    frame = frame[list(columns)].copy()
+    frame["coin"] = frame["coin"].astype(str)
+    if not pd.api.types.is_integer_dtype(frame["ts"]):
+        try:
+            stamps = pd.to_datetime(frame["ts"], utc=True).dt.as_unit("ms")
+        except (ValueError, TypeError) as error:
+            raise BarsError(f"{path}: ts is neither ms nor a time: {error}") from None
+        frame["ts"] = stamps.astype("int64")
+    return frame
+
+
+def _check(frame: pd.DataFrame, path: Path) -> None:
+    twice = frame.duplicated(["coin", "ts"])
+    if twice.any():
+        row = frame[twice].iloc[0]
+        raise BarsError(f"{path}: {int(twice.sum())} rows twice, the first {row.coin} at ts {row.ts}; keep one of each")
+    for column in ("open", "close"):
+        bad = ~(np.isfinite(frame[column]) & (frame[column] > 0.0))
+        if bad.any():
+            row = frame[bad].iloc[0]
+            raise BarsError(f"{path}: {column} {row[column]} of {row.coin} at ts {row.ts} is not a positive price")
+    bad = ~(np.isfinite(frame["volume"]) & (frame["volume"] >= 0.0))
+    if bad.any():
+        row = frame[bad].iloc[0]
+        raise BarsError(f"{path}: volume {row.volume} of {row.coin} at ts {row.ts} is not a number from 0 up")
+
+
+def _step(frame: pd.DataFrame, path: Path, hours: float | None) -> int:
+    """Length of a bar in ms: given, or the commonest distance of two bars of a coin."""
+    if hours is not None:
+        return round(hours * HOUR_MS)
+    gaps = frame.groupby("coin")["ts"].diff().dropna()
+    if gaps.empty:
+        raise BarsError(f"{path}: no coin has two bars")
+    return int(gaps.mode().iloc[0])
+
+
+def read_bars(
+    path: Path, funding: Path | None = None, *, coins: tuple[str, ...] = (), hours: float | None = None
+) -> Bars:
+    """Bars from a file, all coins of it or those named. Raises BarsError."""
+    frame = _table(path, ("coin", "ts", "open", "close", "volume"))
+    if coins:
+        absent = sorted(set(coins) - set(frame["coin"]))
+        if absent:
+            raise BarsError(f"{path}: no bars of {', '.join(absent)}")
+        frame = frame[frame["coin"].isin(coins)]
+    _check(frame, path)
+    frame = frame.sort_values(["coin", "ts"])
+    step = _step(frame, path, hours)
+    off = frame["ts"] % step != 0
+    if off.any():
+        row = frame[off].iloc[0]
+        raise BarsError(f"{path}: {row.coin} at ts {row.ts} does not open on the grid of {step / HOUR_MS:g} h")
+    notes = []
+    traded = (frame["volume"] > 0.0).groupby(frame["coin"]).cummax()
+    if (~traded).any():
+        filled = frame[~traded]
+        notes.append(f"dropped {len(filled)} bars before the first trade of {filled['coin'].nunique()} coins")
+        frame = frame[traded]
+    if frame.empty:
+        raise BarsError(f"{path}: no bar has any volume")
+    grid = np.arange(int(frame["ts"].min()), int(frame["ts"].max()) + step, step, dtype=np.int64)
+    names = tuple(sorted(frame["coin"].unique()))
+    frame = frame.assign(usd=frame["volume"] * (frame["open"] + frame["close"]) / 2.0)
+    columns = {
+        name: frame.pivot(index="ts", columns="coin", values=name).reindex(index=grid, columns=list(names)).to_numpy()
+        for name in ("open", "close", "usd")
+    }
+    held = np.isfinite(columns["close"])
+    spans = sum(int(last - first + 1) for first, last in (_ends(held[:, j]) for j in range(len(names))))
+    if spans > held.sum():
+        notes.append(f"{spans - int(held.sum())} bars are missing between first and last of their coin")
+    ended = [name for j, name in enumerate(names) if not held[-1, j]]
+    if ended:
+        notes.append(f"{len(ended)} coins end before the file does: {', '.join(ended)}")
+    rates, gaps = (None, None) if funding is None else _funding(funding, names, grid, step)
+    return Bars(
+        coins=names,
+        opened=grid,
+        hours=step / HOUR_MS,
+        open=columns["open"].astype(np.float64),
+        close=columns["close"].astype(np.float64),
+        volume_usd=columns["usd"].astype(np.float64),
+        funding=rates,
+        funding_gaps=gaps,
+        notes=tuple(notes),
+    )
+
+
+def _ends(held: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    places = np.flatnonzero(held)
+    return int(places[0]), int(places[-1])
+
+
+def _funding(
+    path: Path, names: tuple[str, ...], grid: npt.NDArray[np.int64], step: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Rates summed by the bar that they are settled in (after its open, up to its close), and how many are missing."""
+    frame = _table(path, ("coin", "ts", "rate"))
+    frame = frame[frame["coin"].isin(names)]
+    # the venue stamps a settlement some milliseconds after the full hour
+    frame["ts"] = (frame["ts"] + HOUR_MS // 2) // HOUR_MS * HOUR_MS
+    bad = ~np.isfinite(frame["rate"])
+    if bad.any():
+        row = frame[bad].iloc[0]
+        raise BarsError(f"{path}: rate of {row.coin} at ts {row.ts} is not a number")
+    twice = frame.duplicated(["coin", "ts"])
+    if twice.any():
+        row = frame[twice].iloc[0]
+        raise BarsError(f"{path}: {int(twice.sum())} settlements twice, the first {row.coin} at ts {row.ts}")
+    frame["bar"] = (frame["ts"] - 1 - int(grid[0])) // step
+    frame = frame[(frame["bar"] >= 0) & (frame["bar"] < len(grid))]
+    column = frame["coin"].map({name: j for j, name in enumerate(names)}).to_numpy(dtype=np.int64)
+    row_of = frame["bar"].to_numpy(dtype=np.int64)
+    total = np.zeros((len(grid), len(names)))
+    count = np.zeros((len(grid), len(names)), dtype=np.int64)
+    np.add.at(total, (row_of, column), frame["rate"].to_numpy(dtype=np.float64))
+    np.add.at(count, (row_of, column), 1)
+    expected = np.where(grid >= HOURLY_SINCE_MS, step // HOUR_MS, 0)[:, None]
+    return total, np.maximum(expected - count, 0)
