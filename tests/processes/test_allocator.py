@@ -30,7 +30,7 @@ from slipstream.runtime.bus.memory import MemoryBroker, MemoryBus
 from slipstream.runtime.clock import ScaledClock
 from slipstream.runtime.journal.events import open_journal
 from slipstream.runtime.telemetry import logger
-from slipstream.venues.emulator.serve import RunningVenue, running_venue
+from slipstream.venues.emulator.serve import RunningVenue, ServeOptions, running_venue
 from slipstream.venues.hyperliquid.limits import Weights
 from slipstream.venues.hyperliquid.rest import Rest
 
@@ -110,7 +110,7 @@ async def lending(
                     task.cancel()
 
 
-async def until(found: Callable[[], Any], seconds: float = 8.0) -> Any:
+async def until(found: Callable[[], Any], seconds: float = 30.0) -> Any:
     async with asyncio.timeout(seconds):
         while not (out := found()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -119,7 +119,7 @@ async def until(found: Callable[[], Any], seconds: float = 8.0) -> Any:
 
 async def test_it_lends_obeys_and_goes_on_after_a_restart(tmp_path: Path, fund: FundConfig) -> None:
     broker, topics = MemoryBroker(), Topics(fund.realm)
-    async with running_venue() as venue:
+    async with running_venue(ServeOptions(port=0, coins=("BTC", "ETH"), pace="stepped", control=True)) as venue:
         async with lending(tmp_path, fund, broker, venue) as (process, auditor, ear):
             await asyncio.sleep(0.05)
             assert ear.of(Mandate) == []  # nothing is lent on nothing

@@ -50,22 +50,16 @@ class _Seen:
         return self._found
 
 
-def fund_policy(terms: AllocationTerms) -> Policy:
+def fund_policy(terms: AllocationTerms, seen: _Seen) -> Policy:
     """The fund's allocator as a policy: one sharing a rebalance, every pod at maturity."""
 
     def weigh(view: View) -> Array:
+        strengths, matrix = seen.of(view.past, terms)
         pods = tuple(
-            PodView(
-                f"pod{i}",
-                Stage.MATURITY,
-                strength(view.past[:, i].tolist(), prior_vol=terms.prior_vol, hours_each=HOURS_A_DAY),
-                float(view.weights[i] * view.wealth),
-            )
-            for i in range(view.past.shape[1])
+            PodView(f"pod{i}", Stage.MATURITY, found, float(view.weights[i] * view.wealth))
+            for i, found in enumerate(strengths)
         )
-        matrix = correlation(view.past, prior=terms.prior_correlation, prior_hours=terms.min_hours / HOURS_A_DAY)
-        rows = tuple(tuple(float(x) for x in row) for row in matrix)
-        found = allocate(AllocatorInput(terms, view.wealth, view.high, pods, rows))
+        found = allocate(AllocatorInput(terms, view.wealth, view.high, pods, matrix))
         return np.array([share.capital for share in found.shares]) / view.wealth
 
     return weigh
@@ -78,10 +72,10 @@ def policies(universe: UniverseTerms, prior: float = 0.5) -> dict[str, Policy]:
         reserve=universe.reserve, move_cost=universe.move_cost, max_turnover=1.0, stage_caps=caps, prior_sharpe_sd=prior
     )
     free = replace(terms, max_drawdown=0.99, stage_caps={Stage.MATURITY: 1.0})
-    fraction = terms.kelly_fraction
+    fraction, seen = terms.kelly_fraction, _Seen()
     return {
-        OURS: fund_policy(terms),
-        "allocator, no drawdown control, no stage cap": fund_policy(free),
+        OURS: fund_policy(terms, seen),
+        "allocator, no drawdown control, no stage cap": fund_policy(free, seen),
         "equal weight": equal_weight(universe),
         "inverse volatility": inverse_volatility(universe),
         "quarter Kelly on sample means": sample_kelly(universe, fraction),

@@ -33,7 +33,7 @@ class UniverseTerms(msgspec.Struct, frozen=True, kw_only=True):
     pods: tuple[int, int] = (3, 8)
     warm_days: int = 90
     days: int = 730
-    every_days: int = 14
+    every_days: int = 28
     skilled: float = 0.6
     sharpe: float = 1.0
     sharpe_sd: float = 0.7
@@ -109,25 +109,26 @@ def draw(terms: UniverseTerms, rng: np.random.Generator) -> Universe:
 
 def run(terms: UniverseTerms, universe: Universe, policy: Policy) -> Outcome:
     """Live through a universe. Between rebalances weights are kept constant (each pod rescales itself daily)."""
-    n = universe.returns.shape[1]
     vols = np.sqrt(np.diag(universe.cov))
-    weights: Array = np.zeros(n)
+    weights: Array = np.zeros(universe.returns.shape[1])
     wealth = high = 1.0
     deepest = moved = 0.0
-    rewards = []
-    for day in range(terms.warm_days, terms.warm_days + terms.days):
-        cost = 0.0
-        if (day - terms.warm_days) % terms.every_days == 0:
-            mean = universe.sharpe[day] * vols / math.sqrt(DAYS_A_YEAR)
-            wanted = policy(View(universe.returns[:day], weights, wealth, high, (mean, universe.cov)))
-            change = float(np.abs(wanted - weights).sum())
-            cost, moved, weights = terms.move_cost * change, moved + change, wanted
-        reward = max(-0.99, float(weights @ universe.returns[day]) - cost)
-        rewards.append(reward)
-        wealth *= 1.0 + reward
-        high = max(high, wealth)
-        deepest = max(deepest, 1.0 - wealth / high)
-    x = np.array(rewards)
+    parts = []
+    last = terms.warm_days + terms.days
+    for day in range(terms.warm_days, last, terms.every_days):
+        mean = universe.sharpe[day] * vols / math.sqrt(DAYS_A_YEAR)
+        wanted = policy(View(universe.returns[:day], weights, wealth, high, (mean, universe.cov)))
+        change = float(np.abs(wanted - weights).sum())
+        moved, weights = moved + change, wanted
+        rewards = universe.returns[day : min(last, day + terms.every_days)] @ weights
+        rewards[0] -= terms.move_cost * change
+        rewards = np.maximum(-0.99, rewards)
+        path = wealth * np.cumprod(1.0 + rewards)
+        highs = np.maximum(high, np.maximum.accumulate(path))
+        deepest = max(deepest, float((1.0 - path / highs).max()))
+        wealth, high = float(path[-1]), float(highs[-1])
+        parts.append(rewards)
+    x = np.concatenate(parts)
     a_year = DAYS_A_YEAR
     utility = float(x.mean() - 0.5 * terms.risk_aversion * x.var()) * a_year
     return Outcome(float(np.log1p(x).mean()) * a_year, utility, deepest, moved * a_year / terms.days)
