@@ -4,7 +4,9 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from html import unescape
+from pathlib import Path
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -20,6 +22,7 @@ from slipstream.runtime.bus.envelope import pack
 from slipstream.runtime.bus.memory import memory_broker
 from tests.console.fund_messages import PODS, REALM, SPEED, broken, decision
 from tests.console.played_fund import PlayedFund, playing
+from tests.console.test_history import said, write
 
 NARROW, BROAD = (80, 24), (160, 40)
 
@@ -225,3 +228,14 @@ async def test_silence_is_no_death_at_first(address: FundAddress) -> None:
         await pilot.pause()
         assert "never" in screen_text(app) and "DEAD" not in screen_text(app)
         assert isinstance(app.query_one("#fund"), Static)
+
+
+async def test_what_was_decided_before_stands_there_too(fund: PlayedFund, address: FundAddress, tmp_path: Path) -> None:
+    write(tmp_path, "allocator", [said(1)])
+    app = TopApp(lambda: msgspec.structs.replace(address, run=tmp_path))
+    async with app.run_test(size=NARROW) as pilot:
+        await ready(pilot, app)
+        await until(pilot, lambda: bool(app.state.decisions))
+        app.draw()
+        await pilot.pause()
+        assert "move 1 (thin evidence)" in screen_text(app)

@@ -21,7 +21,6 @@ import msgspec
 
 from slipstream.console.fund_state import OPERATOR
 from slipstream.model.errors import ConfigError
-from slipstream.runtime.config import read_yaml
 from slipstream.runtime.secrets import read_owned
 
 NAME = "fund.json"
@@ -130,6 +129,9 @@ def with_password(url: str, user: str, password: str) -> str:
 
 def _from_config(path: Path, env: Mapping[str, str]) -> FundAddress:
     """What the operator needs of a fund's config; the rest is its processes' affair and is not judged here."""
+    # YAML and its models cost half a second that a run directory need not pay
+    from slipstream.runtime.config import read_yaml
+
     document = read_yaml(path)
     pods = document.get("pods")
     if not isinstance(pods, list) or not all(isinstance(pod, dict) and "slug" in pod for pod in pods):
