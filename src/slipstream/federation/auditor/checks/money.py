@@ -14,6 +14,7 @@ from slipstream.federation.auditor.checks.lines import nothing, said_of
 from slipstream.model.breaks import BreakKind
 from slipstream.model.messages import PodReport
 
+FLYING = 4  # funding rows of a coin that may be in flight at once
 MOMENTS = 12  # looks whose prices a report may have used
 
 
@@ -88,7 +89,7 @@ def _price(case: Case, coin: str, usd: Decimal, text: str) -> Finding:
 
 
 def check_funding(case: Case) -> Iterator[Finding]:
-    """FUNDING: a coin's funding must be the venue's rows up to some row that is not older than the funding grace."""
+    """FUNDING: a coin's funding must be the pod's part of the venue's rows; of those in flight any may be missing."""
     heard = case.judged
     if heard is None:
         return
@@ -102,10 +103,10 @@ def check_funding(case: Case) -> Iterator[Finding]:
         track = case.track(coin)
         forgiven = case.limits.money_usd + track.slack
         possible = [track.funding]
-        for share in reversed(track.shares):
+        for share in reversed(track.shares[-FLYING:]):
             if share.ns <= due_ns:
                 break
-            possible.append(possible[-1] - share.usdc)
+            possible += [truth - share.usdc for truth in possible]
         if all(abs(told - truth) > forgiven for truth in possible):
             nearest = min(possible, key=lambda truth: abs(told - truth))
             yield Finding(
