@@ -158,18 +158,18 @@ def doctor(
 
 @app.command()
 def replay(
-    journal: Annotated[Path, typer.Argument(help="A pod's journal file.")],
+    journal: Annotated[str, typer.Argument(help="A journal's file or database address.")],
+    process: Annotated[
+        str | None, typer.Option(help="Whose it is, where its folder does not say: allocator, auditor, breaker.")
+    ] = None,
 ) -> None:
-    """Run a recorded session again and compare every command byte for byte; 1 if one differs."""
-    from slipstream.pods import strategy_of
-    from slipstream.runtime.journal import SqliteJournal
-    from slipstream.runtime.replay import replay as run_replay
+    """Run a recorded journal again and compare every command, or every decision, byte for byte; 1 if one differs."""
+    from slipstream.processes.verifying import replay_journal
 
-    with SqliteJournal(journal, read_only=True) as recorded:
-        verdict = run_replay(recorded, strategy_of)
+    verdict = replay_journal(journal, process)
     typer.echo(
-        f"{verdict.sessions} sessions ({verdict.skipped} pruned), {verdict.rows} events, {verdict.commands} commands: "
-        + ("identical" if verdict.identical else "different")
+        f"{verdict.sessions} sessions ({verdict.skipped} pruned), {verdict.rows} events, "
+        f"{verdict.outputs} {verdict.what}: " + ("identical" if verdict.difference is None else "different")
     )
     if verdict.difference is not None:
         typer.echo(verdict.difference, err=True)

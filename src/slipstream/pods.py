@@ -154,10 +154,11 @@ def kernel_config(config: BrawlerConfig, speed: float) -> KernelConfig:
     return KernelConfig(limits=limits).scaled(speed)
 
 
-def record_of(plan: Plan, config: BrawlerConfig) -> dict[str, Any]:
+def record_of(plan: Plan, speed: float) -> dict[str, Any]:
     """What the journal keeps of a pod: enough to build its strategy again, and whose account it is. No secrets."""
     return {
-        "config": config.public(),
+        "config": plan.config.public(),
+        "speed": speed,
         "elsewhere": {coin: str(size) for coin, size in plan.elsewhere.items()},
         "account": plan.keys.account,
         "venue": plan.config.hl_url if not is_local(plan.config.hl_url) else "local",
@@ -172,7 +173,7 @@ def strategy_of(session: Session) -> Strategy:
     if session.slug != SLUG:
         raise ConfigError(f"journal: no strategy is called {session.slug!r} in this release")
     elsewhere = {coin: Decimal(size) for coin, size in record.get("elsewhere", {}).items()}
-    return Brawler(from_public(record["config"]), elsewhere)
+    return Brawler(from_public(record["config"]).scaled(float(record.get("speed", 1.0))), elsewhere)
 
 
 def check_owner(journal: Journal, record: Mapping[str, Any]) -> None:
@@ -201,7 +202,7 @@ async def brawler_parts(plan: Plan) -> AsyncIterator[PodParts]:
     local = is_local(plan.config.hl_url)
     clock = await venue_clock(plan.config.hl_url) if local else WallClock()
     config = plan.config.scaled(clock.speed)
-    record = record_of(plan, config)
+    record = record_of(plan, clock.speed)
     plan.state_dir.mkdir(parents=True, exist_ok=True)
     member = plan.membership
     with open_journal(member.journal if member is not None else plan.state_dir / "journal.db") as journal:

@@ -235,9 +235,17 @@ async def settle(ground: Ground, patience: float = SETTLE) -> list[str]:
 
 
 async def chaos(
-    folder: Path, config: Path, seed: int, faults: int, *, speed: float, coins: tuple[str, ...], say: Any = print
+    folder: Path,
+    config: Path,
+    seed: int,
+    faults: int,
+    *,
+    speed: float,
+    coins: tuple[str, ...],
+    minutes: float = 1e9,
+    say: Any = print,
 ) -> Verdict:
-    """A run of so many faults."""
+    """A run of so many faults, or of so many minutes if that is less."""
     rng = Random(seed)
     verdict = Verdict(seed)
     async with running_fund(folder, config, seed, speed, coins) as ground:
@@ -246,7 +254,8 @@ async def chaos(
         if left:
             verdict.problems.append(f"before any fault: {left}")
         names = tuple(p.spec.name for p in ground.supervisor.processes)
-        while verdict.faults < faults:
+        stop_at = time.monotonic() + minutes * 60.0
+        while verdict.faults < faults and time.monotonic() < stop_at:
             chosen = choose(rng, names)
             for fault in chosen:
                 await inject(ground, fault)
@@ -300,7 +309,10 @@ def compare(ground: Ground, verdict: Verdict) -> None:
     verdict.problems += [f"order {cloid} is on the venue {n} times" for cloid, n in placed.items() if n > 1]
     sent: Counter[str] = Counter()
     for slug in pods:
-        sent += _journal(ground, verdict, slug, theirs[slug], positions)
+        try:
+            sent += _journal(ground, verdict, slug, theirs[slug], positions)
+        except Exception as error:  # a journal that cannot be read is a finding, not the end of the comparison
+            verdict.problems.append(f"{slug}: its journal cannot be compared: {type(error).__name__}: {error}")
     for cloid in placed:
         if cloid not in sent and not str(cloid).startswith(pod_prefix(BREAKER)):
             verdict.problems.append(f"order {cloid} is in no journal")
@@ -369,6 +381,7 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", type=float, default=60.0)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many minutes")
     parser.add_argument("--fund", type=Path, default=ROOT / "configs" / "fund.yml")
     parser.add_argument("--coins", default="")
     parser.add_argument("--keep", type=Path, default=None, help="keep the run's folder here")
@@ -378,7 +391,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or Path(name)
         verdict = asyncio.run(
-            chaos(folder, options.fund, options.seed, options.faults, speed=options.speed, coins=coins)
+            chaos(
+                folder,
+                options.fund,
+                options.seed,
+                options.faults,
+                speed=options.speed,
+                coins=coins,
+                minutes=options.minutes,
+            )
         )
     print(
         f"seed {verdict.seed}: {verdict.faults} faults in {verdict.rounds} rounds over "

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import aiohttp
+import msgspec
 import typer
 
 from slipstream.accounts import Given, find_keys, read_environment
@@ -40,7 +41,7 @@ from slipstream.pods import is_local
 from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
 from slipstream.runtime.bus.port import Received
-from slipstream.runtime.decisions import DecisionJournal, Fold, recover
+from slipstream.runtime.decisions import DecisionJournal, DecisionSession, recover
 from slipstream.runtime.status import StatusServer
 from slipstream.runtime.telemetry import Log, logger, process_line, start_logging
 from slipstream.venues.hyperliquid import wire
@@ -72,6 +73,51 @@ def terms_of(fund: FundConfig, account: str, speed: float) -> BreakerTerms:
     )
 
 
+class BreakerRun(msgspec.Struct, frozen=True):
+    """A start of the process: its terms, and the wall time from which everyone has time to be heard."""
+
+    terms: BreakerTerms
+    wall_ns: int
+
+
+class Story:
+    """The breaker's fold over all its lives: what was ordered is remembered, who was heard is not."""
+
+    def __init__(self) -> None:
+        self.terms: BreakerTerms | None = None
+        self._state: BreakerState | None = None
+
+    @property
+    def state(self) -> BreakerState:
+        """What is known. Before any start there is nothing to know."""
+        assert self._state is not None
+        return self._state
+
+    def start(self, run: BreakerRun) -> None:
+        """Another life begins."""
+        self.terms = run.terms
+        known = self._state
+        self._state = begin(run.terms, run.wall_ns) if known is None else resume(run.terms, known, run.wall_ns)
+
+    def turn(self, session: DecisionSession) -> None:
+        """Another life begins, as journalled."""
+        self.start(session.read_config(BreakerRun))
+
+    def restore(self, state: bytes) -> None:
+        """Continue from a checkpoint."""
+        self._state = msgspec.msgpack.decode(state, type=BreakerState)
+
+    def __call__(self, given: Input) -> tuple[Output, ...]:
+        assert self.terms is not None
+        self._state, outputs = step(self.terms, self.state, given)
+        return outputs
+
+
+def open_breaker(where: str | Path, *, read_only: bool = False) -> DecisionJournal[Input, Output]:
+    """The breaker's journal. Raises ConfigError and JournalError."""
+    return DecisionJournal(where, input_type=Input, output_type=Output, read_only=read_only)
+
+
 class Breaker:
     """The process: a fold, a journal, and hands."""
 
@@ -85,12 +131,11 @@ class Breaker:
         self.log = log
         self.error: str | None = None
         self.decisions: list[Decision] = []
-        self._fold: Fold[BreakerState, Input, Output] = Fold(
-            lambda state, given: step(terms, state, given), begin(terms, time.time_ns())
-        )
-        if recover(journal, self._fold):
-            self._fold.state = resume(terms, self._fold.state, time.time_ns())
-        journal.begin(terms, ns=host.clock.now())
+        self._story = Story()
+        recover(journal, self._story, on_session=self._story.turn)
+        run = BreakerRun(terms, time.time_ns())
+        journal.begin(run, ns=host.clock.now())
+        self._story.start(run)
         self._turn = asyncio.Lock()
         self._looked = 0.0
 
@@ -100,7 +145,7 @@ class Breaker:
             waiting: list[Input] = [given]
             while waiting:
                 one = waiting.pop(0)
-                outputs = self._fold(one)
+                outputs = self._story(one)
                 self.journal.append([(one, outputs)])
                 for output in outputs:
                     answer = await self._act(output)
@@ -125,7 +170,7 @@ class Breaker:
         while True:
             now, wall = self.host.clock.now(), time.time_ns()
             await self.take(Tick(now, wall))
-            if needs_sight(self.terms, self._fold.state, now, wall) and time.monotonic() - self._looked > LOOK_EVERY:
+            if needs_sight(self.terms, self._story.state, now, wall) and time.monotonic() - self._looked > LOOK_EVERY:
                 self._looked = time.monotonic()
                 try:
                     sight = await self.hands.look()
@@ -176,7 +221,7 @@ class Breaker:
 
     def status(self) -> dict[str, Any]:
         """Plain values for people."""
-        state = self._fold.state
+        state = self._story.state
         return {
             "process": BREAKER,
             "pid": os.getpid(),
@@ -212,7 +257,7 @@ async def run_breaker(options: FundOptions, *, key_folder: Path | None = None, s
         instruments = {i.coin: i for i in wire.to_instruments(await rest.info("meta", wire.Meta))}
         with (
             Nonces(folder / f"nonce-{keys.signer}", lambda: time.time_ns() // 1_000_000) as nonces,
-            DecisionJournal[Input, Output](fund.journal_of(BREAKER), input_type=Input, output_type=Output) as journal,
+            open_breaker(fund.journal_of(BREAKER)) as journal,
         ):
             hands = Hands(
                 rest,
