@@ -152,6 +152,7 @@ def test_override_is_recorded_and_spends_nothing() -> None:
     assert state.spent == before and state.claims == 1
     same, (refused,) = step(state, Override("gradient", Stage.GROWTH, "ada", "  ", 6))
     assert isinstance(refused, Decision) and "refused" in refused.text and same == state
+    assert isinstance(step(state, Override("gradient", Stage.GROWTH, "lifecycle", "posing", 6))[1][0], Decision)
     back = step(state, Override("gradient", Stage.RETIREMENT, "ada", "enough", 7))[0]
     again, (told,) = step(back, Override("gradient", Stage.EVALUATION, "ada", "one more chance", 8))
     assert isinstance(told, StageChange) and again.spent == before

@@ -117,8 +117,8 @@ def _admit(state: LifecycleState, given: Admit) -> tuple[LifecycleState, tuple[O
 
 
 def _override(state: LifecycleState, life: PodLife, given: Override) -> tuple[LifecycleState, tuple[Output, ...]]:
-    if not given.who.strip() or not given.why.strip():
-        text = f"override of {given.pod} to {given.stage.value} refused: say who and why"
+    if given.who.strip() in ("", LIFECYCLE) or not given.why.strip():
+        text = f"override of {given.pod} to {given.stage.value} refused: say which person, and why"
         return state, (Decision("override", given.pod, text, given.ns),)
     if given.stage is life.stage:
         text = f"{given.pod} is in {given.stage.value} already; {given.who} asked: {given.why}"
