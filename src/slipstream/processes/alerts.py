@@ -60,12 +60,13 @@ async def watch_bus(bus: Bus, notifier: Teller, *, lost_after: float = BUS_LOST,
 
 
 async def run_alerts(options: FundOptions) -> None:
-    """Run until cancelled. Raises ConfigError: no bus, or a URL that apprise cannot read."""
+    """Run until cancelled. Raises ConfigError: no bus, or a URL that apprise cannot read.
+
+    Without URLs it goes on and says so: alerts then stand in its log alone.
+    """
     fund = load_fund(options)
     if fund.bus.url is None:
         raise ConfigError(f"{ALERTS}: no bus; give bus.url in the fund's config or SLIPSTREAM_FUND_BUS__URL")
-    if not fund.alerts.urls:
-        raise ConfigError(f"{ALERTS}: alerts.urls is empty: nobody would be told; give an apprise URL")
     topics = Topics(fund.realm)
     failures: asyncio.Queue[str] = asyncio.Queue()
     notifier = AppriseNotifier(fund.alerts.urls, per_minute=fund.alerts.per_minute, failed=failures.put_nowait)
@@ -82,13 +83,16 @@ async def run_alerts(options: FundOptions) -> None:
         group.create_task(watch_bus(bus, notifier), name="watch")
         group.create_task(confess(), name="confess")
         group.create_task(tell(bus, notifier, topics), name="tell")
-        typer.echo(process_line(ALERTS, "running", os.getpid(), f"{len(fund.alerts.urls)} places are told"))
+        count = len(fund.alerts.urls)
+        told = f"{count} places are told" if count else "alerts.urls is empty: nobody is told, this log has them"
+        typer.echo(process_line(ALERTS, "running", os.getpid(), told))
 
 
 def alerts(
     fund: Annotated[Path, typer.Option(help="The fund's configuration.")] = Path("configs/fund.yml"),
+    state_dir: Annotated[Path | None, typer.Option(help="The fund's folder, as for every process.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning, error.")] = "info",
 ) -> None:
     """Send the fund's alerts to alerts.urls of its config. The bus is SLIPSTREAM_FUND_BUS__URL."""
     start_logging(log_level)
-    serve(ALERTS, run_alerts(FundOptions(fund=fund)))
+    serve(ALERTS, run_alerts(FundOptions(fund=fund, state_dir=state_dir)))

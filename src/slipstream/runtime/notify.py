@@ -48,6 +48,7 @@ class Channel:
         self._send, self._failed, self._patience = send, failed, patience
         self._waiting: deque[Note] = deque()
         self._more = asyncio.Event()
+        self._flight: asyncio.Future[str | None] | None = None
         self._stuck = 0
         self.sent = self.lost = self.dropped = 0
         self.error: str | None = None
@@ -72,14 +73,18 @@ class Channel:
                     note = None
                 await self._more.wait()
         except asyncio.CancelledError:
-            if note is not None:
-                self._waiting.appendleft(note)
-            await self._leave()
+            await self._leave(note)
             raise
 
-    async def _leave(self) -> None:
+    async def _leave(self, note: Note | None) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._patience.leaving):
+                if note is not None:
+                    # what is on its way may yet arrive: only a failure is tried again
+                    if self._flight is not None and await self._flight is None:
+                        self.sent += 1
+                    else:
+                        self._count(await self._try(note))
                 while self._waiting:
                     note = self._waiting.popleft()
                     self._count(await self._try(note))
@@ -127,10 +132,11 @@ class Channel:
                 loop.call_soon_threadsafe(settle, problem)
 
         self._stuck += 1
+        self._flight = answer
         threading.Thread(target=work, name=f"alert-{self.name}", daemon=True).start()
         try:
             async with asyncio.timeout(self._patience.delivery):
-                return await answer
+                return await asyncio.shield(answer)
         except TimeoutError:
             return f"no answer within {self._patience.delivery:g} s"
 
@@ -205,6 +211,7 @@ class AppriseNotifier:
                     self._put(note)
 
     def _put(self, note: Note) -> None:
+        self._log.warning("told", level=note.level, title=note.title, body=note.body)
         for channel in self.channels:
             channel.put(note)
 

@@ -31,8 +31,6 @@ def rights(process: str, realm: str) -> Rights:
     if process == AUDITOR:
         speaks = (topics.audit, topics.broken("+"), topics.halt(process, "+"), topics.flatten("+"))
         return Rights((*own, *speaks), everything)
-    if process == ALERTS:
-        return Rights(own, everything)
     if process == BREAKER:
         return Rights((*own, topics.halt(process, "+")), everything)
     if process == OPERATOR:
