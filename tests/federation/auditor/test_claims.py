@@ -10,7 +10,8 @@ import pytest
 from slipstream.model.breaks import Break, BreakKind
 from slipstream.model.mandate import TradingState
 from slipstream.model.messages import PodReport
-from tests.federation.auditor.street import Street
+from tests.federation.auditor.reporting import totalled
+from tests.federation.auditor.street import SECOND, Street
 
 
 def kinds(street: Street, cycles: int) -> set[BreakKind]:
@@ -37,3 +38,20 @@ def test_a_pod_that_comes_back_may_obey_what_it_knew(run: int, expected: set[Bre
         report, run=report.run + run, mandate_version=report.mandate_version - 1, stage=None
     )
     assert kinds(street, 8) - {BreakKind.STAGE} == expected
+
+
+@pytest.mark.parametrize("skew", [-600, 600])
+def test_a_false_clock_hides_nothing(skew: int) -> None:
+    street = Street(Random(2), speed=1.0, busy=0.5)
+    assert kinds(street, 40) == set()
+
+    def lie(report: PodReport) -> PodReport:
+        ns = report.ns + skew * SECOND
+        if report.pod == "gradient":
+            return report
+        lines = tuple(msgspec.structs.replace(x, position=x.position + 1) for x in report.lines)
+        return totalled(msgspec.structs.replace(report, ns=ns, as_of_ns=ns, lines=lines))
+
+    street.lie = lie
+    found = kinds(street, 12)
+    assert found >= {BreakKind.POSITION, BreakKind.CLOCK_SKEW}

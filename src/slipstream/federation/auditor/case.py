@@ -103,11 +103,11 @@ def newest_known(pod: Pod, fills_ns: int) -> HeardReport | None:
     """The newest report whose account events are all within what was read up to ``fills_ns``."""
     if pod.not_running_ns:
         return None
-    return next((h for h in reversed(pod.reports) if min(h.report.as_of_ns, h.report.ns) <= fills_ns), None)
+    return next((h for h in reversed(pod.reports) if min(h.report.as_of_ns, h.made_ns) <= fills_ns), None)
 
 
 def newest_before(pod: Pod, orders_ns: int) -> HeardReport | None:
     """The newest report made up to ``orders_ns``."""
     if pod.not_running_ns:
         return None
-    return next((h for h in reversed(pod.reports) if h.report.ns <= orders_ns), None)
+    return next((h for h in reversed(pod.reports) if h.made_ns <= orders_ns), None)

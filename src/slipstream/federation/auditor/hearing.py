@@ -32,12 +32,13 @@ def heard_report(pod: Pod, report: PodReport, now_ns: int, wall_ns: int, limits:
         if report.ns + forgiven < newest.ns:
             late = (newest.ns - report.ns) / 1e9
             backwards = f"seq {report.seq} bears a time {late:.3f} s before that of seq {newest.seq}"
+    made_ns = min(max(report.ns, now_ns - limits.max_skew_ns - limits.grace_ns), now_ns)
     same = newest is not None and newest.run == report.run
     return msgspec.structs.replace(
         pod,
         run_ns=pod.run_ns if same else now_ns,
         restarted_ns=pod.restarted_ns if same or newest is None else now_ns,
-        reports=(*pod.reports[1 - KEPT_REPORTS :], HeardReport(report, now_ns, wall_ns)),
+        reports=(*pod.reports[1 - KEPT_REPORTS :], HeardReport(report, now_ns, wall_ns, made_ns)),
         old=0,
         old_text="",
         backwards=backwards,

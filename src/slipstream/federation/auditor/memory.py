@@ -16,11 +16,15 @@ from slipstream.model.messages import PodReport, StageChange
 
 
 class HeardReport(msgspec.Struct, frozen=True):
-    """A report and when it was heard, venue time and wall time."""
+    """A report and when it was heard, venue time and wall time.
+
+    ``made_ns``: when it was made, as far as its own word is believed: not after it was heard, nor long before.
+    """
 
     report: PodReport
     ns: int
     wall_ns: int
+    made_ns: int
 
 
 class Granted(msgspec.Struct, frozen=True):

@@ -36,7 +36,7 @@ def check_lines(case: Case) -> Iterator[Finding]:
     if heard is None or not case.account.books.opened_ns:
         return
     said = said_of(heard.report.lines)
-    due_ns = heard.report.ns - case.limits.grace_ns
+    due_ns = heard.made_ns - case.limits.grace_ns
     for coin in sorted(said.keys() | case.book.keys()):
         line = said.get(coin) or nothing(coin)
         track = case.track(coin)

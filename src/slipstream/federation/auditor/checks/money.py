@@ -94,7 +94,7 @@ def check_funding(case: Case) -> Iterator[Finding]:
     if heard is None:
         return
     said = said_of(heard.report.lines)
-    due_ns = heard.report.ns - case.limits.funding_grace_ns
+    due_ns = heard.made_ns - case.limits.funding_grace_ns
     waiting = {row.coin for row in case.account.rows}
     for coin in sorted(said.keys() | case.book.keys()):
         if coin in waiting:
@@ -127,7 +127,7 @@ def check_volumes(case: Case) -> Iterator[Finding]:
     heard = case.judged
     if heard is None or not _has_volumes(heard.report):
         return
-    due_ns = heard.report.ns - case.limits.grace_ns
+    due_ns = heard.made_ns - case.limits.grace_ns
     spans = [track.lines_since(due_ns) for track in case.book.values()]
     for what, told, low, high in (
         (

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from slipstream.federation.auditor.case import ZERO, Case, Finding
+from slipstream.federation.auditor.memory import HeardReport
 from slipstream.model.breaks import BreakKind
 from slipstream.model.cloid import pod_prefix
-from slipstream.model.messages import OrderLine, PodReport
+from slipstream.model.messages import OrderLine
 
 
 def check_hidden(case: Case) -> Iterator[Finding]:
@@ -28,7 +29,7 @@ def check_hidden(case: Case) -> Iterator[Finding]:
             continue
         seen = case.account.orders.get(row.oid)
         ended = seen is not None and seen.gone_ns > 0
-        if ended or row.placed_ns + case.limits.order_grace_ns > report.ns:
+        if ended or row.placed_ns + case.limits.order_grace_ns > heard.made_ns:
             continue
         yield Finding(
             kind=BreakKind.ORDER_HIDDEN,
@@ -64,20 +65,20 @@ def check_phantom(case: Case) -> Iterator[Finding]:
             if case.ns - since > case.limits.pending_ns:
                 yield _phantom(case, line, f"unacknowledged since {since}, and not on the venue")
         else:
-            yield from _gone(case, heard.report, line)
+            yield from _gone(case, heard, line)
 
 
-def _gone(case: Case, report: PodReport, line: OrderLine) -> Iterator[Finding]:
+def _gone(case: Case, heard: HeardReport, line: OrderLine) -> Iterator[Finding]:
     """An acknowledged order that does not rest: since when, and could the pod know?"""
     seen = case.account.orders.get(line.oid)
     if seen is None:
-        if _would_be_known(case, report, line):
+        if _would_be_known(case, heard, line):
             yield _phantom(case, line, "the venue has never spoken of it")
-    elif seen.gone_ns and seen.gone_ns + case.limits.grace_ns <= report.ns:
+    elif seen.gone_ns and seen.gone_ns + case.limits.grace_ns <= heard.made_ns:
         yield _phantom(case, line, f"it ended on the venue at {seen.gone_ns}")
 
 
-def _would_be_known(case: Case, report: PodReport, line: OrderLine) -> bool:
+def _would_be_known(case: Case, heard: HeardReport, line: OrderLine) -> bool:
     """Whether an order that rested shortly before a report would have been seen.
 
     It would by its updates, if none was missed since a grace before the report: an order that ended earlier must have
@@ -86,10 +87,10 @@ def _would_be_known(case: Case, report: PodReport, line: OrderLine) -> bool:
     view = case.account.view
     if view is None:
         return False
-    if view.changes_since_ns + case.limits.grace_ns <= report.ns <= view.changes_ns:
+    if view.changes_since_ns + case.limits.grace_ns <= heard.made_ns <= view.changes_ns:
         return True
-    longer = report.ns - 2 * case.limits.grace_ns
-    earlier = [h.report for h in case.pod.reports if h.report.ns <= longer and h.report.run == report.run]
+    longer = heard.made_ns - 2 * case.limits.grace_ns
+    earlier = [h.report for h in case.pod.reports if h.made_ns <= longer and h.report.run == heard.report.run]
     return any(order.oid == line.oid for said in earlier for order in said.orders)
 
 
