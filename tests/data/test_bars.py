@@ -88,3 +88,24 @@ def test_what_cannot_be_used_is_refused(tmp_path: Path) -> None:
     table.loc[1, "ts"] += 7
     with pytest.raises(BarsError, match="grid"):
         read_bars(put(tmp_path, table))
+
+
+def test_high_and_low_come_along_and_must_hold_the_bar(tmp_path: Path) -> None:
+    assert read_bars(put(tmp_path, frame("A", 4))).high is None
+    table = frame("A", 4).assign(high=12.0, low=9.5)
+    bars = read_bars(put(tmp_path, table))
+    assert bars.high is not None
+    assert bars.low is not None
+    assert (bars.high[0, 0], bars.low[3, 0]) == (12.0, 9.5)
+    for column, value in (("high", 10.5), ("low", 10.5), ("low", 0.0), ("high", np.nan)):
+        with pytest.raises(BarsError, match="within its low and high"):
+            read_bars(put(tmp_path, table.assign(**{column: [value, 12.0, 12.0, 12.0]})))
+
+
+def test_a_part_of_the_bars(tmp_path: Path) -> None:
+    whole = read_bars(put(tmp_path, pd.concat([frame("A", 6), frame("B", 6, price=20.0)], ignore_index=True)))
+    part = whole.of(("B",)).between(2, 5)
+    assert (part.coins, part.close.shape, part.close[0, 0]) == (("B",), (3, 1), 21.0)
+    assert part.opened.tolist() == whole.opened[2:5].tolist()
+    with pytest.raises(ValueError, match="no bars of C"):
+        whole.of(("A", "C"))

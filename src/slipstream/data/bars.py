@@ -27,7 +27,7 @@ class BarsError(ValueError):
     """A file of bars or funding that cannot be used as it is."""
 
 
-def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _table(path: Path, columns: tuple[str, ...], also: tuple[str, ...] = ()) -> pd.DataFrame:
     readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather, ".csv": pd.read_csv}
     if path.suffix not in readers:
         raise BarsError(f"{path}: ending `{path.suffix}` is not known; give one of {', '.join(readers)}")
@@ -40,7 +40,8 @@ def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise BarsError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
-    frame = frame[list(columns)].copy()
+    extra = list(also) if set(also) <= set(frame.columns) else []
+    frame = frame[[*columns, *extra]].copy()
     frame["coin"] = frame["coin"].astype(str)
     if not pd.api.types.is_integer_dtype(frame["ts"]):
         try:
@@ -61,6 +62,12 @@ def _check(frame: pd.DataFrame, path: Path) -> None:
         if bad.any():
             row = frame[bad].iloc[0]
             raise BarsError(f"{path}: {column} {row[column]} of {row.coin} at ts {row.ts} is not a positive price")
+    if "high" in frame:
+        bad = ~(frame["high"] >= frame[["open", "low", "close"]].max(axis=1))
+        bad |= ~(frame["low"] <= frame[["open", "close"]].min(axis=1)) | ~(frame["low"] > 0.0)
+        if bad.any():
+            row = frame[bad].iloc[0]
+            raise BarsError(f"{path}: open and close of {row.coin} at ts {row.ts} are not within its low and high")
     bad = ~(np.isfinite(frame["volume"]) & (frame["volume"] >= 0.0))
     if bad.any():
         row = frame[bad].iloc[0]
@@ -81,7 +88,7 @@ def read_bars(
     path: Path, funding: Path | None = None, *, coins: tuple[str, ...] = (), hours: float | None = None
 ) -> Bars:
     """Bars from a file, all coins of it or those named. Raises BarsError."""
-    frame = _table(path, ("coin", "ts", "open", "close", "volume"))
+    frame = _table(path, ("coin", "ts", "open", "close", "volume"), ("high", "low"))
     if coins:
         absent = sorted(set(coins) - set(frame["coin"]))
         if absent:
@@ -107,7 +114,8 @@ def read_bars(
     frame = frame.assign(usd=frame["volume"] * (frame["open"] + frame["close"]) / 2.0)
     columns = {
         name: frame.pivot(index="ts", columns="coin", values=name).reindex(index=grid, columns=list(names)).to_numpy()
-        for name in ("open", "close", "usd")
+        for name in ("open", "high", "low", "close", "usd")
+        if name in frame
     }
     held = np.isfinite(columns["close"])
     spans = sum(int(last - first + 1) for first, last in (_ends(held[:, j]) for j in range(len(names))))
@@ -124,6 +132,8 @@ def read_bars(
         open=columns["open"].astype(np.float64),
         close=columns["close"].astype(np.float64),
         volume_usd=columns["usd"].astype(np.float64),
+        high=columns["high"].astype(np.float64) if "high" in columns else None,
+        low=columns["low"].astype(np.float64) if "low" in columns else None,
         funding=rates,
         funding_gaps=gaps,
         notes=tuple(notes),

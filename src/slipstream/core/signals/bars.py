@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 HOUR_MS = 3_600_000
+ARRAYS = ("open", "high", "low", "close", "volume_usd", "funding", "funding_gaps")
 
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True):
     """T bars of N coins. ``opened`` holds the OPEN times in ms, evenly spaced; arrays have shape (T, N), NaN where a
     coin has no bar. ``volume_usd`` is what traded in the bar. ``funding`` is the sum of the rates settled after a bar's
     open up to and at its close (fractions of the notional, paid by longs), or None if there is no funding data;
-    ``funding_gaps`` counts its settlements that the source lacks. ``notes`` says what was dropped while reading.
+    ``funding_gaps`` counts its settlements that the source lacks. ``high`` and ``low`` are None where the source has
+    none. ``notes`` says what was dropped while reading.
     """
 
     coins: tuple[str, ...]
@@ -25,6 +30,8 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True):
     volume_usd: Array
     funding: Array | None = None
     funding_gaps: npt.NDArray[np.int64] | None = None
+    high: Array | None = None
+    low: Array | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -35,14 +42,14 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True):
         if (np.diff(self.opened) != step).any():
             place = int(np.flatnonzero(np.diff(self.opened) != step)[0])
             raise ValueError(f"bar {place + 1} does not open {self.hours} h after the one before it")
-        for name in ("open", "close", "volume_usd", "funding", "funding_gaps"):
+        for name in ARRAYS:
             found = getattr(self, name)
             if found is not None and found.shape != shape:
                 raise ValueError(f"{name} has shape {found.shape}, not {shape} (bars, coins)")
         for name in ("open", "close"):
             if (getattr(self, name) <= 0.0).any():
                 raise ValueError(f"{name} holds a price that is not positive; mend or drop the bar")
-        for name in ("open", "close", "volume_usd", "funding"):
+        for name in ARRAYS:
             if (found := getattr(self, name)) is not None:
                 found.flags.writeable = False
 
@@ -53,12 +60,20 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True):
 
     def until(self, bar: int) -> Bars:
         """The first ``bar`` bars."""
-        return msgspec.structs.replace(
-            self,
-            opened=self.opened[:bar],
-            open=self.open[:bar],
-            close=self.close[:bar],
-            volume_usd=self.volume_usd[:bar],
-            funding=None if self.funding is None else self.funding[:bar],
-            funding_gaps=None if self.funding_gaps is None else self.funding_gaps[:bar],
-        )
+        return self.between(0, bar)
+
+    def between(self, first: int, last: int) -> Bars:
+        """The bars from ``first`` on, up to and without ``last``."""
+        return msgspec.structs.replace(self, opened=self.opened[first:last], **self._cut(np.s_[first:last]))
+
+    def of(self, coins: Sequence[str]) -> Bars:
+        """The bars of some of the coins, in the order given. Raises ValueError for a coin that is not there."""
+        absent = [coin for coin in coins if coin not in self.coins]
+        if absent:
+            raise ValueError(f"no bars of {', '.join(absent)}; there are {', '.join(self.coins)}")
+        columns = [self.coins.index(coin) for coin in coins]
+        return msgspec.structs.replace(self, coins=tuple(coins), **self._cut(np.s_[:, columns]))
+
+    def _cut(self, where: Any) -> dict[str, Any]:
+        found = {name: getattr(self, name) for name in ARRAYS}
+        return {name: None if array is None else array[where] for name, array in found.items()}
