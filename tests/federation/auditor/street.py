@@ -179,7 +179,7 @@ class Street:
         self.bus: list[tuple[int, int, Heard]] = []
         self.count = self.deaf_ns = 0
         self.pods = [HonestPod(self, "brawler", True), HonestPod(self, "gradient", False)]
-        specs = (PodSpec("brawler", ACCOUNT, maker_share=Decimal("0.6")), PodSpec("gradient", ACCOUNT))
+        specs = (PodSpec("brawler", ACCOUNT, maker_share=Decimal("0.5")), PodSpec("gradient", ACCOUNT))
         self.limits = (limits or AuditLimits()).scaled(speed)
         self.auditor = Auditor(Roster(specs), self.limits, ("brawler", "gradient", "allocator", "breaker"))
         self.memory = Memory()

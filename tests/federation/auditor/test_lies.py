@@ -231,8 +231,8 @@ async def burns_budget(stage: FundStage, pod: StagePod) -> int:
 
 async def wash_trades(stage: FundStage, pod: StagePod) -> int:
     told = stage.ns
-    for _ in range(2):
-        await pod.send(*[("BTC", f"{sign}0.001", "1.02" if not sign else "0.98", Tif.IOC) for sign in ("", "-") * 6])
+    for _ in range(3):
+        await pod.send(*[("BTC", f"{sign}0.001", "1.02" if not sign else "0.98", Tif.IOC) for sign in ("", "-") * 10])
     return told
 
 

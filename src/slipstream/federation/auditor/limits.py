@@ -56,8 +56,8 @@ class AuditLimits(msgspec.Struct, frozen=True, kw_only=True):
     cap_band: Decimal = Decimal("0.02")
     gross_band: Decimal = Decimal("0.05")
     big_usd: Decimal = Decimal(1_000)
-    intent_fills: int = 20
-    intent_band: Decimal = Decimal("0.1")
+    intent_fills: int = 50
+    intent_band: Decimal = Decimal("0.15")
 
     def scaled(self, speed: float) -> AuditLimits:
         """The same patience in wall time at a venue whose clock runs ``speed`` times as fast."""

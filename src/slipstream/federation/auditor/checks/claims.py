@@ -7,35 +7,36 @@ from decimal import Decimal
 
 from slipstream.federation.auditor.case import Case, Finding
 from slipstream.federation.auditor.checks.conduct import STRICT, halted_at
+from slipstream.federation.auditor.memory import HeardReport
 from slipstream.model.breaks import BreakKind
-from slipstream.model.messages import PodReport
 
 
-def _newest(case: Case) -> PodReport | None:
-    return case.pod.newest if not case.pod.not_running_ns else None
+def _newest(case: Case) -> HeardReport | None:
+    return case.pod.reports[-1] if case.pod.reports and not case.pod.not_running_ns else None
 
 
-def _has_none_yet(case: Case, report: PodReport) -> bool:
+def _has_none_yet(case: Case, heard: HeardReport) -> bool:
     """Whether a pod that has just started waits for its mandate; it can do nothing without one."""
-    return report.mandate_version == 0 and report.ns < case.pod.run_ns + case.limits.start_ns
+    return heard.report.mandate_version == 0 and heard.made_ns < case.pod.run_ns + case.limits.start_ns
 
 
-def _just_back(case: Case, report: PodReport) -> bool:
+def _just_back(case: Case, heard: HeardReport) -> bool:
     """Whether a pod has only just started again, and may not have heard what the bus retains for it."""
-    return bool(case.pod.restarted_ns) and report.ns < case.pod.restarted_ns + case.limits.cancel_ns
+    return bool(case.pod.restarted_ns) and heard.made_ns < case.pod.restarted_ns + case.limits.cancel_ns
 
 
 def check_mandate(case: Case) -> Iterator[Finding]:
     """MANDATE_STALE: an older mandate than the one in force, or one that was never granted."""
-    report = _newest(case)
-    if report is None or not case.pod.mandates or not case.bus_since_ns or _has_none_yet(case, report):
+    heard = _newest(case)
+    if heard is None or not case.pod.mandates or not case.bus_since_ns or _has_none_yet(case, heard):
         return
-    due = [g.mandate.version for g in case.pod.mandates if g.ns + case.limits.obey_ns <= report.ns]
+    report = heard.report
+    due = [g.mandate.version for g in case.pod.mandates if g.ns + case.limits.obey_ns <= heard.made_ns]
     known = case.pod.mandates[-1].mandate.version
     heard_ns = case.pod.mandates[-1].ns
-    if due and report.mandate_version < due[-1] and not _just_back(case, report):
+    if due and report.mandate_version < due[-1] and not _just_back(case, heard):
         text, size = f"mandate {due[-1]} has been in force", due[-1] - report.mandate_version
-    elif report.mandate_version > known and case.hears(report.ns):
+    elif report.mandate_version > known and case.hears(heard.made_ns):
         text, size = f"no mandate above {known} was granted", report.mandate_version - known
     else:
         return
@@ -51,12 +52,13 @@ def check_mandate(case: Case) -> Iterator[Finding]:
 
 def check_stage(case: Case) -> Iterator[Finding]:
     """STAGE: another stage than the mandate that the pod obeys, or the last change, gives it."""
-    report = _newest(case)
-    if report is None or not case.bus_since_ns or report.mandate_version == 0:
+    heard = _newest(case)
+    if heard is None or not case.bus_since_ns or heard.report.mandate_version == 0:
         return
+    report = heard.report
     allowed = {g.mandate.stage for g in case.pod.mandates if g.mandate.version == report.mandate_version}
     change = case.pod.stage
-    if change is not None and (allowed or change.ns + case.limits.obey_ns <= report.ns):
+    if change is not None and (allowed or change.ns + case.limits.obey_ns <= heard.made_ns):
         allowed.add(change.after)
     if not allowed or report.stage in allowed:
         return
@@ -73,11 +75,12 @@ def check_stage(case: Case) -> Iterator[Finding]:
 
 def check_state(case: Case) -> Iterator[Finding]:
     """HALT_IGNORED: claims a freer state than a halt allows."""
-    report = _newest(case)
-    if report is None:
+    heard = _newest(case)
+    if heard is None:
         return
-    state, words, _ = halted_at(case, report.ns)
-    if not _just_back(case, report) and STRICT[report.state] < STRICT[state]:
+    report = heard.report
+    state, words, _ = halted_at(case, heard.made_ns)
+    if not _just_back(case, heard) and STRICT[report.state] < STRICT[state]:
         yield Finding(
             kind=BreakKind.HALT_IGNORED,
             pod=case.slug,

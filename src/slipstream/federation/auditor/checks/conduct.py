@@ -197,7 +197,7 @@ def check_left_over(case: Case) -> Iterator[Finding]:
 
 def _sent_before(case: Case, act: Act, ns: int) -> bool:
     """Whether a report made by a time lists the order: it was on its way already."""
-    early = [h.report for h in case.pod.reports if h.report.ns <= ns]
+    early = [h.report for h in case.pod.reports if h.made_ns <= ns]
     return any(order.cloid == act.cloid for report in early for order in report.orders)
 
 
