@@ -108,6 +108,14 @@ async def test_enter_shows_a_pod_and_escape_leads_back(fund: PlayedFund, address
         text = screen_text(app)
         for piece in ("stage evaluation", "audited  net +13.25", "said     net +13.50", "30,000", "open breaks"):
             assert piece in text, piece
+        await pilot.press("h")
+        await until(pilot, lambda: isinstance(app.screen, ReasonPrompt))
+        assert "halt gradient" in screen_text(app)
+        app.screen.query_one(Input).value = "drill"
+        await pilot.press("enter")
+        await until(pilot, lambda: any("halt gradient: obeyed" in line for line in app.said))
+        await until(pilot, lambda: "obeyed" in screen_text(app), 2.0)
+        assert fund.pods["gradient"].permit.state(fund.pods["gradient"].now()) is TradingState.HALTED
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, PodScreen))
         assert app.query_one(RowTable).chosen == "gradient"

@@ -54,6 +54,11 @@ from slipstream.runtime.bus.port import Bus
 DRAW_EVERY = 0.5  # wall seconds
 MOVED_AFTER = 5.0  # wall seconds without a broker after which the fund is looked for again
 WIDE = 130  # columns from which troubles and decisions stand side by side
+NOTES = {
+    "halt": "orders are cancelled, positions stay, until it is resumed",
+    "resume": "every halt up to now is cleared, whoever latched it",
+    "flatten": "the breaker halts it and closes its positions at the market's price",
+}
 OBEY_S = {"halt": 10.0, "resume": 10.0, "flatten": 60.0}
 
 
@@ -75,12 +80,12 @@ class TopApp(App[None]):
     #grid { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("h", "halt(False)", "halt"),
-        Binding("r", "resume(False)", "resume"),
-        Binding("f", "flatten(False)", "flatten"),
-        Binding("H", "halt(True)", "halt all", show=False),
-        Binding("R", "resume(True)", "resume all", show=False),
-        Binding("F", "flatten(True)", "flatten all", show=False),
+        Binding("h", "order('halt', False)", "halt"),
+        Binding("r", "order('resume', False)", "resume"),
+        Binding("f", "order('flatten', False)", "flatten"),
+        Binding("H", "order('halt', True)", "halt all", show=False),
+        Binding("R", "order('resume', True)", "resume all", show=False),
+        Binding("F", "order('flatten', True)", "flatten all", show=False),
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("q", "quit", "quit"),
     ]
@@ -179,6 +184,8 @@ class TopApp(App[None]):
 
     def _say(self, text: str) -> None:
         self.said = (*self.said[-2:], text)
+        if isinstance(self.screen, PodScreen):
+            self.notify(text, markup=False)
         self.draw()
 
     def _target(self, everybody: bool) -> str | None:
@@ -197,19 +204,8 @@ class TopApp(App[None]):
         """The keys."""
         self.push_screen(HelpScreen())
 
-    def action_halt(self, everybody: bool) -> None:
-        """Ask why, then halt."""
-        self._ask("halt", everybody, "orders are cancelled, positions stay, until it is resumed")
-
-    def action_resume(self, everybody: bool) -> None:
-        """Ask why, then resume."""
-        self._ask("resume", everybody, "every halt up to now is cleared, whoever latched it")
-
-    def action_flatten(self, everybody: bool) -> None:
-        """Ask why, ask again, then flatten."""
-        self._ask("flatten", everybody, "the breaker halts it and closes its positions at the market's price")
-
-    def _ask(self, name: str, everybody: bool, note: str) -> None:
+    def action_order(self, name: str, everybody: bool) -> None:
+        """Ask why, before a flatten ask again, then do it."""
         target = self._target(everybody)
         if target is None:
             self._say("no pod was heard yet")
@@ -224,7 +220,7 @@ class TopApp(App[None]):
             else:
                 self._go(name, target, why, True)
 
-        self.push_screen(ReasonPrompt(f"{name} {target}", note), told)
+        self.push_screen(ReasonPrompt(f"{name} {target}", NOTES[name]), told)
 
     def _go(self, name: str, target: str, why: str, sure: bool) -> None:
         if not sure:

@@ -96,9 +96,9 @@ class PodScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "back"),
-        Binding("h", "app.halt(False)", "halt"),
-        Binding("r", "app.resume(False)", "resume"),
-        Binding("f", "app.flatten(False)", "flatten"),
+        Binding("h", "app.order('halt', False)", "halt"),
+        Binding("r", "app.order('resume', False)", "resume"),
+        Binding("f", "app.order('flatten', False)", "flatten"),
         Binding("question_mark", "app.help", "help", key_display="?"),
         Binding("q", "app.quit", "quit"),
     ]
