@@ -47,6 +47,12 @@ def lots(usd: Decimal, px: Decimal, instrument: Instrument) -> Decimal:
     return instrument.round_size(usd / px) if px > 0 else ZERO
 
 
+def shrunk(held: Decimal, wanted: Decimal) -> Decimal:
+    """The nearest position to ``wanted`` that only closing orders lead to: between 0 and what is held."""
+    low, high = min(held, ZERO), max(held, ZERO)
+    return max(low, min(high, wanted))
+
+
 class Band(msgspec.Struct, frozen=True):
     """What is too small to trade: less than ``min_usd``, or than ``share`` of the larger of both positions."""
 

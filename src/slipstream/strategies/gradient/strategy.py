@@ -24,7 +24,7 @@ from slipstream.model.events import Candle, Event, Fill, Timer
 from slipstream.model.intents import Intent, Note, Target, Wake
 from slipstream.model.mandate import Mandate, Resume, TradingState
 from slipstream.strategies.gradient.config import HOUR, SECOND, GradientConfig
-from slipstream.strategies.gradient.rebalance import Band, Room, last_due, lots, notionals
+from slipstream.strategies.gradient.rebalance import Band, Room, last_due, lots, notionals, shrunk
 from slipstream.strategies.gradient.target import Signals
 
 SLUG = "gradient"
@@ -33,6 +33,7 @@ LOOK = "gradient:look"
 MINUTE = 60 * SECOND
 DAY = 24 * HOUR
 ROOM = Decimal("0.97")  # of a cap: prices move between the decision and the fill
+MISSING = 4_096  # bars that nobody had, counted one by one
 URGENCY = 0.02  # passive for nearly all of the patience, then across
 
 
@@ -119,7 +120,8 @@ class Gradient:
         for coin, bar in bars.items():
             closes[self._index[coin]] = bar.close
             volumes[self._index[coin]] = bar.volume * bar.close
-        if self._last_open and open_ns - self._last_open > self.config.bar_ns:
+        missing = (open_ns - self._last_open) // self.config.bar_ns - 1 if self._last_open else 0
+        for _ in range(min(missing, MISSING)):
             # whole bars are missing for everyone: no return may span them
             self.signals.update(np.full(len(self.coins), np.nan), np.zeros(len(self.coins)))
         self._last_open = open_ns
@@ -174,7 +176,7 @@ class Gradient:
         gross = min(self.config.gross_cap, mandate.gross_cap) * ROOM
         return Room(min(trade.capital, mandate.capital), gross, caps, other)
 
-    def _trade(self, view: View, reason: str) -> list[Intent]:
+    def _trade(self, view: View, reason: str, urgency: float = URGENCY) -> list[Intent]:
         """Targets for the book as it is: for every coin wanted or held."""
         weights = self.book.weights if self.book is not None and not self._stopped else {}
         room = self._room(view)
@@ -194,11 +196,10 @@ class Gradient:
                 continue
             px = Decimal(repr(bbo.mid))
             size = ZERO if instrument.delisted else lots(usd, px, instrument)
-            if view.trading_state is not TradingState.ACTIVE and abs(size) > abs(held):
-                size = held
+            if view.trading_state is not TradingState.ACTIVE:
+                size = shrunk(held, size)
             if self._band.holds(held, size, px):
                 size = held
-            urgency = 1.0 if self._stopped else URGENCY
             if size != held:
                 self._orders[coin] = Order(size - held, px)
                 traded += abs(size - held) * px
@@ -218,11 +219,31 @@ class Gradient:
 
     def _leased(self, mandate: Mandate, view: View) -> list[Intent]:
         """Scale the book down at once when less is granted; growth waits for the next rebalance."""
+        if self.book is None:
+            return []  # the next lease is looked at anew: what was granted before stands until a book can follow it
         granted = min(mandate.capital, self.config.trade.capital)
         before, self._granted = self._granted, granted
-        if before is None or granted >= before * Decimal("0.98") or self.book is None:
+        if self._beyond(view):
+            # what lies above a cap is not waited for: every lease that finds it so crosses for it again
+            return self._trade(view, f"mandate {mandate.version} grants less than is held", 1.0)
+        if before is None or granted >= before * Decimal("0.98"):
             return []
         return self._trade(view, f"mandate {mandate.version} grants {granted:.0f} instead of {before:.0f} USD")
+
+    def _beyond(self, view: View) -> bool:
+        """Whether more is held than the lease's caps allow, at current mids; coins without a price are left out."""
+        mandate, gross = view.mandate, ZERO
+        if mandate is None:
+            return False
+        for coin in self.coins:
+            bbo, held = view.bbo("hl", coin), view.position(coin)
+            if not held or bbo is None or not bbo.mid > 0.0:
+                continue
+            usd = abs(held) * Decimal(repr(bbo.mid))
+            gross += usd
+            if mandate.coin_caps and usd > mandate.coin_caps.get(coin, ZERO):
+                return True
+        return gross > mandate.gross_cap
 
     # money
 
@@ -248,7 +269,7 @@ class Gradient:
             return []
         self._stopped = True
         said = Note("drawdown stop: everything is closed", {"lost": f"{lost:.2%}", "clears": "an operator's resume"})
-        return [said, *self._trade(view, "drawdown stop")]
+        return [said, *self._trade(view, "drawdown stop", 1.0)]
 
     def _daily(self, view: View) -> list[Intent]:
         day = view.now_ns // DAY
@@ -298,6 +319,7 @@ class Gradient:
             "done_ns": self._done_ns,
             "peak": None if self._peak is None else str(self._peak),
             "stopped": self._stopped,
+            "granted": None if self._granted is None else str(self._granted),
             "day": self._day,
             "day_net": None if self._day_net is None else str(self._day_net),
         }
@@ -308,6 +330,7 @@ class Gradient:
         self._done_ns = int(values.get("done_ns") or 0)
         self._peak = Decimal(values["peak"]) if values.get("peak") is not None else None
         self._stopped = bool(values.get("stopped", False))
+        self._granted = Decimal(values["granted"]) if values.get("granted") is not None else None
         self._day = int(values.get("day") or 0)
         self._day_net = Decimal(values["day_net"]) if values.get("day_net") is not None else None
 

@@ -1,0 +1,48 @@
+"""Closed bars against the emulator: history first, then each new bar, never one twice and never an open one."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from slipstream.model.events import Candle, Reconnect
+from slipstream.runtime.clock import venue_clock
+from slipstream.venues.emulator.serve import ServeOptions, running_venue
+from slipstream.venues.hyperliquid.candles import FEED, HOUR_NS, CandleFeed, CandleOptions
+
+
+async def test_history_then_new_bars_in_order() -> None:
+    # an hour of the venue is a second of the wall
+    async with running_venue(ServeOptions(port=0, speed=3600.0, coins=("BTC", "ETH"))) as venue:
+        clock = await venue_clock(venue.url)
+        options = CandleOptions(url=venue.url, coins=("BTC", "ETH"), interval="1h", bars=20)
+        feed = CandleFeed(options, clock, speed=clock.speed)
+        bars: list[Candle] = []
+        seen_live, ready = 0, False
+        try:
+            async with asyncio.timeout(20):
+                async for event in feed.events():
+                    if isinstance(event, Reconnect):
+                        assert event.feed == FEED and len(bars) >= 38
+                        ready = True
+                    elif isinstance(event, Candle):
+                        assert event.close_ns <= clock.now()
+                        bars.append(event)
+                        seen_live += ready
+                    if seen_live >= 4:
+                        break
+        finally:
+            await feed.close()
+    keys = [(bar.coin, bar.open_ns) for bar in bars]
+    assert len(keys) == len(set(keys))
+    for coin in ("BTC", "ETH"):
+        opens = [bar.open_ns for bar in bars if bar.coin == coin]
+        assert opens == sorted(opens) and {b - a for a, b in pairwise(opens)} == {HOUR_NS}
+    assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
+
+
+def test_an_interval_without_bars_is_refused() -> None:
+    with pytest.raises(ValueError, match="7h"):
+        CandleFeed(CandleOptions(url="http://127.0.0.1:1", coins=("BTC",), interval="7h"), None)  # type: ignore[arg-type]
