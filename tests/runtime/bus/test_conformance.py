@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -217,7 +217,8 @@ async def test_two_operators_do_not_push_each_other_off(ground: Ground) -> None:
         assert one.statistics()["connects"] == connects
 
 
-async def test_the_will_of_a_killed_process_is_delivered(ground: Ground) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hung"])
+async def test_the_will_of_a_process_that_died_or_hangs_is_delivered(ground: Ground, number: signal.Signals) -> None:
     if ground.kind == "memory":
         pytest.skip("nothing can be killed within one process")
     operator = await ground.bus("operator", TOPICS.pod("maker", "status"))
@@ -236,9 +237,13 @@ async def test_the_will_of_a_killed_process_is_delivered(ground: Ground) -> None
     assert child.stdout is not None
     async with asyncio.timeout(20.0):
         assert (await child.stdout.readline()).strip() == b"connected"
-        child.kill()
+    try:
+        child.send_signal(number)
+        (received,) = await take(operator, 1, 20.0)  # a hung one: one and a half keep-alives of 5 s, and some load
+    finally:
+        with suppress(ProcessLookupError):
+            child.kill()
         await child.wait()
-    (received,) = await take(operator, 1, 20.0)
     assert isinstance(received.message, PodReport) and received.message.phase == "lost"
 
 
