@@ -62,16 +62,20 @@ def _check(frame: pd.DataFrame, path: Path) -> None:
         if bad.any():
             row = frame[bad].iloc[0]
             raise BarsError(f"{path}: {column} {row[column]} of {row.coin} at ts {row.ts} is not a positive price")
-    if "high" in frame:
-        bad = ~(frame["high"] >= frame[["open", "low", "close"]].max(axis=1))
-        bad |= ~(frame["low"] <= frame[["open", "close"]].min(axis=1)) | ~(frame["low"] > 0.0)
-        if bad.any():
-            row = frame[bad].iloc[0]
-            raise BarsError(f"{path}: open and close of {row.coin} at ts {row.ts} are not within its low and high")
     bad = ~(np.isfinite(frame["volume"]) & (frame["volume"] >= 0.0))
     if bad.any():
         row = frame[bad].iloc[0]
         raise BarsError(f"{path}: volume {row.volume} of {row.coin} at ts {row.ts} is not a number from 0 up")
+
+
+def _widen(frame: pd.DataFrame) -> list[str]:
+    """Let each bar's low and high hold its open and close; says how many did not."""
+    if "high" not in frame:
+        return []
+    top, bottom = frame[["open", "close"]].max(axis=1), frame[["open", "close"]].min(axis=1)
+    wrong = ~((frame["high"] >= top) & (frame["low"] <= bottom) & (frame["low"] > 0.0) & np.isfinite(frame["high"]))
+    frame.loc[wrong, "high"], frame.loc[wrong, "low"] = top[wrong], bottom[wrong]
+    return [f"high and low of {int(wrong.sum())} bars did not hold open and close: set to these"] if wrong.any() else []
 
 
 def _step(frame: pd.DataFrame, path: Path, hours: float | None) -> int:
@@ -101,7 +105,7 @@ def read_bars(
     if off.any():
         row = frame[off].iloc[0]
         raise BarsError(f"{path}: {row.coin} at ts {row.ts} does not open on the grid of {step / HOUR_MS:g} h")
-    notes = []
+    notes = _widen(frame)
     traded = (frame["volume"] > 0.0).groupby(frame["coin"]).cummax()
     if (~traded).any():
         filled = frame[~traded]
