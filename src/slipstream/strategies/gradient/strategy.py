@@ -132,7 +132,7 @@ class Gradient:
     def _look(self, view: View) -> list[Intent]:
         out = self._watch_loss(view) + self._daily(view)
         if self._stopped:
-            return out
+            return out + self._finish(view)
         now = view.now_ns
         due = last_due(now, self._every, self._offset)
         if due <= self._done_ns and self.book is not None:
@@ -248,14 +248,22 @@ class Gradient:
     # money
 
     def _net(self, view: View) -> Decimal | None:
-        """Profit after costs of all coins at current mids; None while a held coin has no price."""
+        """Profit after costs of all coins; None while a held coin never had a price.
+
+        A coin that nobody quotes counts at its mark, else at its last fill: it must not blind the drawdown stop.
+        """
         total = ZERO
         for coin in self.coins:
             line = view.line(coin)
-            bbo = view.bbo("hl", coin)
-            if line.position and (bbo is None or not bbo.mid > 0.0):
+            bbo, context = view.bbo("hl", coin), view.context(coin)
+            px = line.last_px
+            if bbo is not None and bbo.mid > 0.0:
+                px = Decimal(repr(bbo.mid))
+            elif context is not None and context.mark_px > 0.0:
+                px = Decimal(repr(context.mark_px))
+            if line.position and not px > 0:
                 return None
-            total += line.net(Decimal(repr(bbo.mid)) if bbo is not None and bbo.mid > 0.0 else line.last_px)
+            total += line.net(px)
         return total
 
     def _watch_loss(self, view: View) -> list[Intent]:
@@ -269,7 +277,13 @@ class Gradient:
             return []
         self._stopped = True
         said = Note("drawdown stop: everything is closed", {"lost": f"{lost:.2%}", "clears": "an operator's resume"})
-        return [said, *self._trade(view, "drawdown stop", 1.0)]
+        return [said, *self._settle_orders(view), *self._trade(view, "drawdown stop", 1.0)]
+
+    def _finish(self, view: View) -> list[Intent]:
+        """Once stopped: close what had no price then, or what a restart found still held."""
+        left = [coin for coin in self.coins if view.position(coin) and coin not in self._orders]
+        quoted = [coin for coin in left if (bbo := view.bbo("hl", coin)) is not None and bbo.mid > 0.0]
+        return self._trade(view, "drawdown stop", 1.0) if quoted else []
 
     def _daily(self, view: View) -> list[Intent]:
         day = view.now_ns // DAY
