@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
 from slipstream.core.signals.bars import HOUR_MS, Bars
+from slipstream.data.bars import read_bars
 from slipstream.execution.kernel import Kernel
 from slipstream.execution.settings import SECOND, KernelConfig, Limits
 from slipstream.execution.strategy import View
@@ -135,19 +137,23 @@ def lot_bound(bars: Bars, result: BarResult) -> float:
     return float(priced.sum()) + fees + second_order
 
 
+def tied(bars: Bars, decided: Mapping[int, np.ndarray], decisions: Plan) -> None:
+    """The kernel decided what the plan says, when it says it, to the bit."""
+    wanted = {t: w for t, w in decisions.targets.items() if t + 1 < len(bars.opened)}
+    held = {t: w for t, w in decided.items() if t >= min(wanted)}
+    assert held.keys() == wanted.keys() and len(wanted) > 15
+    for t, weights in wanted.items():
+        assert (held[t] == weights).all()
+    assert not any(w.any() for t, w in decided.items() if t < min(wanted))
+
+
 @pytest.mark.parametrize("seed", [1, 7])
 def test_the_kernel_and_the_vectorised_backtest_decide_the_same_and_earn_the_same(seed: int) -> None:
     bars, config = synthetic(seed), trend_config()
     result, decided = traded(bars, config)
     decisions = plan(bars, config)
-    wanted = {t: w for t, w in decisions.targets.items() if t + 1 < len(bars.opened)}
-    held = {t: w for t, w in decided.items() if w.any()}
-    assert held.keys() == wanted.keys() and len(wanted) > 15
-    for t, weights in wanted.items():
-        assert (held[t] == weights).all()  # to the bit
-    # a book that nobody fits into is empty: the pod closes what it holds, where a plan has no target at all
-    all_of_them = {t: w for t, w in decided.items() if t >= min(wanted)}
-    fast = of_fixed_capital(bars, msgspec.structs.replace(decisions, targets=all_of_them), Costs(impact=0.0))
+    tied(bars, decided, decisions)
+    fast = of_fixed_capital(bars, decisions, Costs(impact=0.0))
     bound = lot_bound(bars, result)
     gap = np.abs(fast.equity - result.equity)
     assert gap.max() <= bound < 0.02 * float(CAPITAL)
@@ -155,6 +161,28 @@ def test_the_kernel_and_the_vectorised_backtest_decide_the_same_and_earn_the_sam
     assert float(result.volume) > 5 * float(CAPITAL)
     assert float(result.funding) == pytest.approx(-fast.funding_paid.sum(), abs=bound)
     assert float(result.fees) > 0
+
+
+def test_they_agree_on_real_bars_with_funding() -> None:
+    folder = Path(__file__).resolve().parents[2] / "../shared/data/hyperliquid_panel"
+    if not folder.is_dir():
+        pytest.skip("the panel of real bars is not on this machine")
+    whole = read_bars(
+        folder / "hl_4h_ohlcv.parquet",
+        folder / "hl_funding_hourly.parquet",
+        coins=("BTC", "ETH", "SOL", "DOGE", "AVAX", "LINK", "XRP", "SUI"),
+    )
+    bars = whole.between(len(whole.opened) - 260, len(whole.opened))
+    assert np.isfinite(bars.close).all()
+    config = trend_config()
+    result, decided = traded(bars, config)
+    decisions = plan(bars, config)
+    tied(bars, decided, decisions)
+    fast = of_fixed_capital(bars, decisions, Costs(impact=0.0))
+    gap = np.abs(fast.equity - result.equity).max()
+    assert gap <= lot_bound(bars, result)
+    assert gap < 0.01 * np.abs(fast.equity - float(CAPITAL)).max()
+    assert float(result.funding) != 0.0
 
 
 def test_the_same_bars_give_the_same_run() -> None:

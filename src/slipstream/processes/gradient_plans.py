@@ -60,11 +60,14 @@ def weights(book: Book, coins: Sequence[str]) -> Array:
 
 def plan(bars: Bars, config: GradientConfig) -> Plan:
     """What Gradient would have held."""
-    known, targets = _Known(bars), {}
+    known = _Known(bars)
+    targets: dict[int, Array] = {}
     for t, signals in replay(bars, config):
         known.keep(t, signals)
-        if due(bars, t, config.trade.rebalance_hours) and (book := signals.book()).weights:
-            targets[t] = weights(book, bars.coins)
+        if due(bars, t, config.trade.rebalance_hours):
+            book = signals.book()
+            if book.weights or targets:  # a book that nobody fits into closes what was held, as in the live pod
+                targets[t] = weights(book, bars.coins)
     return known.plan(targets)
 
 
