@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = {"up", "venue", "pod", "doctor", "replay", "report"}
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", "alerts"}
+OPERATOR = {"status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top"}
+COMMANDS = PROCESSES | OPERATOR | {"doctor", "replay", "report"}
+GROUPS = {"pod": ("brawler", "gradient"), "breaks": ("explain", "resolve")}
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`(?:uv run )?slipstream ([a-z][a-z-]*)((?: [^`]*)?)`")
 
@@ -24,10 +27,11 @@ def slipstream(*argv: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
 
 
 def help_of(command: str) -> str:
-    argv = ["pod", "brawler"] if command == "pod" else [command]
-    shown = slipstream(*argv, "--help")
-    assert shown.returncode == 0, shown.stderr
-    return shown.stdout
+    """The help of a command, with that of the commands under it."""
+    lines = [[command], *([command, under] for under in GROUPS.get(command, ()))]
+    shown = [slipstream(*argv, "--help") for argv in lines]
+    assert all(one.returncode == 0 for one in shown), shown
+    return "".join(one.stdout for one in shown)
 
 
 def test_the_readme_has_exactly_two_commands_to_begin_with() -> None:
@@ -48,7 +52,7 @@ def test_every_command_and_flag_in_the_pages_exists() -> None:
             shown = helps[command]
             for flag in re.findall(r"--[a-z-]+", rest):
                 assert flag in shown, f"{page.name}: slipstream {command} has no {flag}"
-    assert helps.keys() >= {"venue", "pod", "doctor", "replay"}
+    assert helps.keys() >= {"venue", "pod", "doctor", "replay"} | OPERATOR
 
 
 def test_every_command_is_in_the_help_and_in_the_readme() -> None:
@@ -92,14 +96,17 @@ def test_up_starts_the_fund_and_stops_it_in_order(tmp_path: Path) -> None:
     done = slipstream("up", "--for", "45", "--plain", "--coins", "BTC,ETH,SOL,WLFI", "--dir", str(tmp_path / "up"))
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split()[:2] == ["venue", "ready"]
-    assert lines[1].split()[:2] == ["brawler", "ready"]
-    assert any(line.startswith("venue time") and "equity 100,000.00" in line for line in lines)
+    ready = [line.split()[0] for line in lines if line.split()[1:2] == ["ready"]]
+    assert ready[:2] == ["broker", "venue"]
+    assert {*ready[2:5]} == {"auditor", "breaker", "allocator"} and {*ready[5:]} == {"brawler", "gradient"}
     assert "no order rests" in lines
-    assert any(line.split()[:2] == ["brawler", "stopped"] for line in lines)
+    assert {line.split()[0] for line in lines if line.split()[1:2] == ["stopped"]} == {*ready[2:]}
+    assert not [line for line in lines if "failed" in line or "restarts" in line]
+    for process in ready[2:]:
+        (journal,) = (tmp_path / "up").glob(f"*/{process}/*.db")
+        replayed = slipstream("replay", str(journal))
+        assert replayed.returncode == 0 and "identical" in replayed.stdout, (process, replayed)
     (journal,) = (tmp_path / "up").glob("*/brawler/journal.db")
-    replayed = slipstream("replay", str(journal))
-    assert replayed.returncode == 0 and "identical" in replayed.stdout
     report = slipstream("report", str(journal))
     assert report.returncode == 0 and "net PnL of all coins" in report.stdout
 

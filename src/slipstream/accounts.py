@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from eth_account import Account
 
 from slipstream.model.errors import ConfigError, SecretError
 from slipstream.runtime.config import read_env_files
 from slipstream.runtime.secrets import (
     Secret,
-    address_of,
     find_secret,
     private_key,
     read_keystore,
     read_owned,
     require_secret,
 )
+from slipstream.venues.hyperliquid.signing import Signer
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
@@ -97,7 +97,7 @@ def find_keys(
     elif test_key is not None:
         secret = _test_key(test_key)
     key = private_key(require_secret(secret, "hyperliquid_api_secret", variables_of(slug, "api_secret")))
-    signer = address_of(key)
+    signer = Signer(key.reveal()).address
     api_key, wallet = found["api_key"], found["main_wallet"]
     if api_key is not None and _address(api_key, "hyperliquid_api_key") != signer:
         raise SecretError(f"hyperliquid_api_key (from {api_key.source}) is not the address of the secret, {signer}")
@@ -144,7 +144,7 @@ def _test_key(path: Path) -> Secret:
     """The key of a local venue's test account; made at the first start, worth nothing anywhere else."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = "0x" + bytes(Account.create().key).hex()
+        text = "0x" + secrets.token_hex(32)
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as out:
             out.write(text)
     return Secret(read_owned(path, "test key").strip(), f"test key {path}")

@@ -152,7 +152,10 @@ class Fund:
             argv = (*command, name, "--fund", str(fund))
             specs.append(self._spec(name, argv, broker, after=("venue",)))
         if self.config.alerts.urls:
-            specs.append(self._spec("alerts", (*command, "alerts", "--fund", str(fund)), broker, after=("venue",)))
+            # it sends no beat: it has nothing to do with the venue's time
+            env = {"SLIPSTREAM_FUND_BUS__URL": broker.url("alerts")}
+            argv = (*command, "alerts", "--fund", str(fund))
+            specs.append(Spec("alerts", argv, logs / "alerts.log", env=env, after=("venue",)))
         for pod in self.config.pods:
             folder = self.options.directory / pod.slug
             pod_argv = [*command, "pod", pod.kind, "--fund", str(fund), "--config", str(pod.config)]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from slipstream.model.events import AssetContext, Bbo, Candle, Disconnect, Event, L2Book, Reconnect, Timer, Trade, Unknown
+from slipstream.model.events import (
+    AssetContext,
+    Bbo,
+    Candle,
+    Disconnect,
+    Event,
+    L2Book,
+    Reconnect,
+    Timer,
+    Trade,
+    Unknown,
+)
 
 HOME = "hl"  # the venue we trade on
 

@@ -110,7 +110,8 @@ def strength(
 ) -> Strength:
     """What the returns say. The variance is drawn towards ``prior_vol`` (a year) with the weight of ``prior_hours``.
 
-    ``hours_each``: hours that one return covers. Two or fewer returns, or none that differ, are no evidence: an infinite error.
+    ``hours_each``: hours that one return covers. Two or fewer returns, or none that differ, are no evidence:
+    an infinite error.
     """
     x = np.asarray(returns, dtype=np.float64)
     n = x.size

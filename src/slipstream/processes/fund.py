@@ -103,7 +103,7 @@ class AuditBlock(Block):
     grace_s: Seconds = 0.7
     confirm: Annotated[int, Field(ge=1)] = 2
     clear_after: Annotated[int, Field(ge=1)] = 4
-    report_stale_s: Seconds = 5.0
+    report_stale_s: Seconds = 2.4
     beat_missed_s: Seconds = 4.0
     max_skew_s: Seconds = 2.0
     escalate_s: Seconds = 20.0

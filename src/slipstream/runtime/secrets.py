@@ -12,8 +12,6 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from eth_account import Account
-
 from slipstream.model.errors import SecretError
 
 
@@ -87,6 +85,9 @@ def private_key(secret: Secret) -> Secret:
 
 def address_of(key: Secret) -> str:
     """The lower-case address of a private key."""
+    # imported here and below: it takes more than a second, which every process would pay at its start
+    from eth_account import Account
+
     return str(Account.from_key(private_key(key).reveal()).address).lower()
 
 
@@ -123,6 +124,8 @@ def read_keystore(path: Path, password: Secret) -> Secret:
     if not isinstance(document, dict) or document.get("version") != 3:
         raise SecretError(f"keystore {path}: not a version 3 keystore (Web3 secret storage)")
     try:
+        from eth_account import Account
+
         key = Account.decrypt(document, password.reveal())
     except ValueError as error:
         mac = "MAC" in str(error)
@@ -135,6 +138,8 @@ def read_keystore(path: Path, password: Secret) -> Secret:
 
 def write_keystore(path: Path, key: Secret, password: Secret, *, iterations: int | None = None) -> None:
     """Encrypt a key into a new file that only its owner may read. Raises SecretError if the file exists."""
+    from eth_account import Account
+
     document = Account.encrypt(bytes.fromhex(private_key(key).reveal()[2:]), password.reveal(), iterations=iterations)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

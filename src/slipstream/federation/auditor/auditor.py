@@ -308,10 +308,11 @@ def audited(slug: str, account: Account, prices: dict[str, Decimal]) -> AuditedP
 
 
 def _alert(broken: Break, ns: int) -> Alert:
-    level = "warning" if broken.level is Level.WARN else "critical"
+    level = {Level.WARN: "warning", Level.REDUCING: "error"}.get(broken.level, "critical")
     title = f"{broken.level.value}: {broken.kind.value} {broken.pod or 'fund'} {broken.subject}".strip()
     body = "\n".join((*broken.evidence, f"clears: {broken.clears}"))
-    return Alert(broken.id, level, title, body, ns)
+    # every step up is a matter of its own: people hear of each
+    return Alert(f"{broken.id}/{broken.level.value}", level, title, body, ns)
 
 
 def _decision(broken: Break, ns: int) -> Decision:

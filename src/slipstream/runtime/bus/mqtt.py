@@ -12,6 +12,7 @@ import ssl
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
+from itertools import islice
 from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,6 +26,7 @@ from slipstream.runtime.bus.envelope import BusMessageError, pack, unpack
 from slipstream.runtime.bus.port import Received
 
 QUEUE = 10_000  # messages waiting in either direction
+WINDOW = 32  # messages on their way to the broker at once
 PAUSE, PAUSE_MAX = 0.2, 5.0  # seconds between two tries to connect
 KEEPALIVE = 5
 NO_DELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
@@ -232,16 +234,20 @@ class MqttBus:
         while True:
             self._send.clear()
             while self._outbox or self._retained:
-                # a message leaves the outbox once the broker has acknowledged it
-                if self._outbox:
-                    topic, data = self._outbox[0]
-                    await client.publish(topic, data, qos=1, timeout=5.0)
-                    if self._outbox and self._outbox[0] == (topic, data):
-                        self._outbox.popleft()
-                else:
-                    topic, data = next(iter(self._retained.items()))
-                    await client.publish(topic, data, qos=1, retain=True, timeout=5.0)
-                    if self._retained.get(topic) is data:
-                        del self._retained[topic]
-                self._counts["sent"] += 1
+                await self._send_some(client)
             await self._send.wait()
+
+    async def _send_some(self, client: aiomqtt.Client) -> None:
+        """Send what waits, a window at a time, in order; a message leaves once the broker has acknowledged it."""
+        plain = [self._outbox[number] for number in range(min(WINDOW, len(self._outbox)))]
+        kept = list(islice(self._retained.items(), WINDOW - len(plain)))
+        sending = [client.publish(topic, data, qos=1, timeout=5.0) for topic, data in plain]
+        sending += [client.publish(topic, data, qos=1, retain=True, timeout=5.0) for topic, data in kept]
+        await asyncio.gather(*sending)
+        for one in plain:
+            if self._outbox and self._outbox[0] is one:  # else it was dropped to make room meanwhile
+                self._outbox.popleft()
+        for topic, data in kept:
+            if self._retained.get(topic) is data:
+                del self._retained[topic]
+        self._counts["sent"] += len(sending)
