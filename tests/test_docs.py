@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from slipstream.cli import ELSEWHERE
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", "alerts"}
@@ -60,6 +62,12 @@ def test_every_command_is_in_the_help_and_in_the_readme() -> None:
     for command in COMMANDS:
         assert re.search(rf"^\s+{command}\b", shown, re.MULTILINE), command
         assert f"slipstream {command}" in readme, command
+
+
+@pytest.mark.parametrize("name", sorted(OPERATOR | PROCESSES - {"up", "venue"}))
+def test_the_summary_shown_before_a_command_is_loaded_is_its_own(name: str) -> None:
+    summary = next(commands[name] for commands in ELSEWHERE.values() if name in commands)
+    assert slipstream(name, "--help").stdout.split("\n\n")[1].strip() == summary
 
 
 def test_every_link_of_the_pages_leads_somewhere() -> None:

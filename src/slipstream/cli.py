@@ -16,8 +16,27 @@ import typer
 
 from slipstream.model.errors import SlipstreamError
 
-PROCESSES = ("allocator", "auditor", "breaker", "alerts", "broker")
-OPERATOR = ("status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top")
+# Commands whose module is imported only when they are asked for: module, then name and summary.
+# The summaries are the first sentences of the commands' own help; a test holds them to it.
+ELSEWHERE: dict[str, dict[str, str]] = {
+    "slipstream.pods": {"pod": "Run one strategy against a venue."},
+    "slipstream.console.commands": {
+        "status": "Show the fund, money first.",
+        "pods": "Show every pod.",
+        "mandates": "Show every pod's lease.",
+        "breaks": "Show open breaks, the worst first.",
+        "halt": "Halt a pod, or all.",
+        "resume": "Clear the halts of a pod, or of all.",
+        "flatten": "Close the positions of a pod, or of all.",
+        "override": "Put a pod into a stage by hand.",
+        "top": "Watch the fund, and act by key.",
+    },
+    "slipstream.processes.allocator": {"allocator": "Lend capital to pods by lease."},
+    "slipstream.processes.auditor": {"auditor": "Hold what pods report against what the venue shows."},
+    "slipstream.processes.breaker": {"breaker": "Cancel and reduce what a stopped pod left."},
+    "slipstream.processes.alerts": {"alerts": "Send the fund's alerts to people."},
+    "slipstream.processes.broker": {"broker": "Serve the fund's bus on 127.0.0.1 and bus.port."},
+}
 
 app = typer.Typer(
     name="slipstream",
@@ -189,35 +208,45 @@ def report(
     show(journal, console if console.is_terminal else Console(width=200))
 
 
-def _register_pods() -> None:
-    from slipstream.pods import pod_app
-    from slipstream.processes.gradient import gradient
+def _register(module: str) -> None:
+    """Import a module of commands and add them."""
+    loaded = import_module(module)
+    if module == "slipstream.console.commands":
+        loaded.register(app)
+    elif module == "slipstream.pods":
+        from slipstream.processes.gradient import gradient
 
-    pod_app.command("gradient")(gradient)
-    app.add_typer(pod_app, name="pod")
+        loaded.pod_app.command("gradient")(gradient)
+        app.add_typer(loaded.pod_app, name="pod")
+    else:
+        for name in ELSEWHERE[module]:
+            app.command(name)(getattr(loaded, name))
 
 
-def _register_processes() -> None:
-    for name in PROCESSES:
-        app.command(name)(getattr(import_module(f"slipstream.processes.{name}"), name))
+def _announce(name: str, summary: str) -> None:
+    """A line in the help and a word for the shell's completion, without the import."""
+
+    @app.command(name, help=summary)
+    def later() -> None:
+        raise AssertionError(f"{name} was not asked for")
 
 
-def _register_operator() -> None:
-    from slipstream.console.commands import register
-
-    register(app)
+def _asked() -> str:
+    """The command on the line, or on the line that a shell wants completed."""
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
+    words = line.split() if line is not None and "_SLIPSTREAM_COMPLETE" in os.environ else sys.argv
+    return next((word for word in words[1:] if not word.startswith("-")), "")
 
 
 def main() -> None:
     """Entry point of the console script. Errors of the house are one line, exit code 2; bugs keep their traceback."""
-    # importing the pods costs half a second that other commands need not pay
-    everything = "--help" in sys.argv or "_SLIPSTREAM_COMPLETE" in os.environ
-    if "pod" in sys.argv[1:2] or everything:
-        _register_pods()
-    if (sys.argv[1:2] and sys.argv[1] in PROCESSES) or everything:
-        _register_processes()
-    if (sys.argv[1:2] and sys.argv[1] in OPERATOR) or everything:
-        _register_operator()
+    asked = _asked()
+    for module, commands in ELSEWHERE.items():
+        if asked in commands:
+            _register(module)
+        else:
+            for name, summary in commands.items():
+                _announce(name, summary)
     try:
         app()
     except SlipstreamError as error:

@@ -93,6 +93,9 @@ def alerts(
     state_dir: Annotated[Path | None, typer.Option(help="The fund's folder, as for every process.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning, error.")] = "info",
 ) -> None:
-    """Send the fund's alerts to alerts.urls of its config. The bus is SLIPSTREAM_FUND_BUS__URL."""
+    """Send the fund's alerts to people.
+
+    Where to: alerts.urls of the fund's config. The bus is SLIPSTREAM_FUND_BUS__URL.
+    """
     start_logging(log_level)
     serve(ALERTS, run_alerts(FundOptions(fund=fund, state_dir=state_dir)))

@@ -296,7 +296,9 @@ def allocator(
     status_port: Annotated[int, typer.Option(help="Port of the status page on loopback; 0: a free one.")] = 0,
     log_level: Annotated[str, typer.Option(help="debug, info, warning, error.")] = "info",
 ) -> None:
-    """Lend capital to pods by lease, with a reason for every number; broadcast the volatility forecast. Needs no key.
+    """Lend capital to pods by lease.
+
+    A reason for every number; the volatility forecast is broadcast. Needs no key.
 
     The bus is SLIPSTREAM_FUND_BUS__URL.
     """

@@ -376,9 +376,9 @@ def auditor(
     status_port: Annotated[int, typer.Option(help="Port of the status page on loopback; 0: a free one.")] = 0,
     log_level: Annotated[str, typer.Option(help="debug, info, warning, error.")] = "info",
 ) -> None:
-    """Hold what pods report against what the venue shows, and stop those that differ. Needs no key.
+    """Hold what pods report against what the venue shows.
 
-    The bus is SLIPSTREAM_FUND_BUS__URL.
+    It stops those that differ. Needs no key. The bus is SLIPSTREAM_FUND_BUS__URL.
     """
     from slipstream.processes.serve import serve
 

@@ -285,9 +285,10 @@ def breaker(
     status_port: Annotated[int, typer.Option(help="Port of the status page on loopback; 0: a free one.")] = 0,
     log_level: Annotated[str, typer.Option(help="debug, info, warning, error.")] = "info",
 ) -> None:
-    """Cancel and reduce: on halts, missing beats, expired leases and orders to flatten. Never opens anything.
+    """Cancel and reduce what a stopped pod left.
 
-    Its key (SLIPSTREAM_BREAKER_API_SECRET) is an agent of its own; the bus is SLIPSTREAM_FUND_BUS__URL.
+    It acts on halts, missing beats, expired leases and orders to flatten, and can open nothing. Its key
+    (SLIPSTREAM_BREAKER_API_SECRET) is an agent of its own; the bus is SLIPSTREAM_FUND_BUS__URL.
     """
     from slipstream.processes.serve import serve
 

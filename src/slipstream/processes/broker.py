@@ -41,6 +41,9 @@ def broker(
     ] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning, error.")] = "info",
 ) -> None:
-    """Serve the fund's bus on 127.0.0.1 and bus.port: a password and its own topics for every process."""
+    """Serve the fund's bus on 127.0.0.1 and bus.port.
+
+    Every process has a password and may write its own topics alone.
+    """
     start_logging(log_level)
     serve("broker", run_broker(FundOptions(fund=fund, state_dir=state_dir)))
