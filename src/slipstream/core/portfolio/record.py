@@ -15,11 +15,12 @@ Array = npt.NDArray[np.float64]
 class BacktestRecord:
     """One run. All series have the length T of ``stamps``; money is USD, and a cost is positive.
 
-    ``stamps`` are ends of periods, ms UTC, strictly increasing. ``equity`` is at those ends, ``capital`` before the first.
-    ``gross`` and ``net`` are exposures held at the end of a period, ``turnover`` the notional traded within it.
-    ``costs`` names the parts of trading's cost (such as fee, spread, impact), ``funding`` is what was received (negative:
-    paid). ``coin_pnl`` is net PnL by coin. ``assumptions`` states in words how fills, costs and funding were taken.
-    ``settings`` are what a reader needs to repeat the run: config, seeds, data hash.
+    ``stamps`` are ends of periods, ms UTC, strictly increasing. ``equity`` is at those ends, ``capital`` before the
+    first. ``gross`` and ``net`` are exposures held at the end of a period, ``turnover`` the notional traded within it.
+    ``costs`` names the parts of trading's cost (such as fee, spread, impact), ``funding`` is what was received
+    (negative: paid). ``coin_pnl`` is net PnL by coin. ``assumptions`` states in words how fills, costs and funding were
+    taken, ``findings`` what was found wrong with the data. ``settings`` are what a reader needs to repeat the run:
+    config, seeds, data hash.
 
     Raises ValueError on series of unequal length, stamps out of order, and numbers that are not finite.
     """
@@ -57,4 +58,5 @@ class BacktestRecord:
     def returns(self) -> Array:
         """Simple returns of equity, period by period."""
         before = np.concatenate([[self.capital], self.equity[:-1]])
-        return self.equity / before - 1.0
+        returns: Array = self.equity / before - 1.0
+        return returns
