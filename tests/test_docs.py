@@ -108,7 +108,7 @@ def test_up_starts_the_fund_and_stops_it_in_order(tmp_path: Path) -> None:
     assert ready[:2] == ["broker", "venue"]
     assert {*ready[2:5]} == {"auditor", "breaker", "allocator"} and {*ready[5:]} == {"brawler", "gradient"}
     assert "no order rests" in lines
-    assert {line.split()[0] for line in lines if line.split()[1:2] == ["stopped"]} == {*ready[2:]}
+    assert {line.split()[0] for line in lines if line.split()[1:2] == ["stopped"]} == {*ready[1:]}
     assert not [line for line in lines if "failed" in line or "restarts" in line]
     for process in ready[2:]:
         (journal,) = (tmp_path / "up").glob(f"*/{process}/*.db")

@@ -65,6 +65,17 @@ def of(said: Sequence[Output], kind: type) -> list:
     return [one for one in said if isinstance(one, kind)]
 
 
+def test_the_funds_beta_is_of_what_every_pod_holds_over_equity() -> None:
+    held = {"maker": {"BTC": 30_000.0}, "trend": {"BTC": -10_000.0, "SOL": 5_000.0}}
+    _, said = run([look(0, positions=held)])
+    (beta,) = [one for one in of(said, Decision) if one.kind == "beta"]
+    # a coin that nobody knows yet has a beta of one, as BTC has
+    assert beta.pod == "" and beta.after == pytest.approx(0.25)
+    assert beta.reasons[0] == "to BTC +0.250"
+    _, said = run([look(0, equity=0.0, positions=held)])
+    assert [one.after for one in of(said, Decision) if one.kind == "beta"] == [None]
+
+
 def test_the_first_look_lends_within_the_turnover_and_says_why() -> None:
     state, said = run([look(0)])
     assert sum(state.capital.values()) == pytest.approx(10_000)  # a tenth of equity a cycle
@@ -73,7 +84,7 @@ def test_the_first_look_lends_within_the_turnover_and_says_why() -> None:
     assert mandates[0].coin_caps.keys() == {"BTC", "ETH"}
     assert mandates[1].coin_caps.keys() == {"BTC", "ETH", "SOL"}
     assert all(one.expires_ns == START + 30 * S for one in mandates)
-    decisions = of(said, Decision)
+    decisions = [one for one in of(said, Decision) if one.kind != "beta"]
     assert {one.pod for one in decisions} == {"maker", "trend"}
     decisions = [one for one in decisions if one.kind == "allocation"]
     assert all(one.reasons and one.after is not None for one in decisions)

@@ -9,6 +9,7 @@ import pytest
 from slipstream.model import commands, events
 from slipstream.model.instrument import Side
 from slipstream.model.mandate import Halt, Mandate, Resume, TradingState
+from slipstream.model.messages import Configure
 from slipstream.model.order import Order, OrderState, Tif
 
 CLOID = "0x" + "ab" * 16
@@ -18,6 +19,7 @@ EVENTS: list[events.Event] = [
     events.L2Book("binance", "BTC", ((1.0, 2.0),), ((1.5, 2.0), (1.6, 3.0)), 1, 2),
     events.Trade("hl", "BTC", 97901.0, 0.1, Side.BUY, 2**53, 1, 2),
     events.AssetContext("hl", "BTC", 1.0, 1.1, 1.25e-5, 21034.5, 1, 2),
+    events.Candle("hl", "BTC", 14_400_000_000_000, 0, 97900.0, 98000.5, 97800.0, 97901.0, 12.5, 1, 2),
     events.Ack(CLOID, 77, 3),
     events.Reject(CLOID, "Insufficient margin to place order. asset=0", 3),
     events.CancelReject(CLOID, "gone", 3),
@@ -32,7 +34,8 @@ EVENTS: list[events.Event] = [
     events.Reconnect("hl.user", 3),
     Mandate(1, "brawler", Decimal(1), Decimal(2), {"BTC": Decimal(3)}),
     Halt(1, TradingState.HALTED, "auditor", "break", "resume by hand"),
-    Resume(1, "me", "looked at it"),
+    Resume(1, "me", "looked at it", 3, "auditor"),
+    Configure(1, "brawler", {"max_gross": "2000"}, "me", "a quiet day", 3),
 ]
 PLACE = commands.Place(CLOID, "BTC", Side.BUY, Decimal("97901"), Decimal("0.1"), Tif.ALO)
 COMMANDS: list[commands.Command] = [

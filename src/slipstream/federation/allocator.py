@@ -100,7 +100,7 @@ def step(terms: AllocatorTerms, state: AllocatorState, given: Input) -> Step:
         return state, (_unusable(given),)
     old = state
     state, said = _lived(terms, old, _learned(terms, old, given), given)
-    outputs: list[Output] = [*said]
+    outputs: list[Output] = [*said, _beta(state, given)]
     if state.vols.hour != old.vols.hour or not state.forecasts:
         state = msgspec.structs.replace(state, forecasts=state.forecasts + 1)
         outputs.append(forecast.to_message(state.vols, state.forecasts, given.ns))
@@ -109,6 +109,19 @@ def step(terms: AllocatorTerms, state: AllocatorState, given: Input) -> Step:
         outputs += decisions
     state, leases = _leased(terms, state, given.ns)
     return state, (*outputs, *leases)
+
+
+def _beta(state: AllocatorState, given: Observation) -> Decision:
+    """The fund's beta, for those who watch: what it holds, each coin at its beta to the anchor, over equity."""
+    held = [(coin, usd) for book in given.positions.values() for coin, usd in book.items()]
+    sums = [
+        sum(usd * forecast.betas(coin, state.vols.coins.get(coin))[place] for coin, usd in held)
+        for place in range(len(forecast.ANCHORS))
+    ]
+    after = [usd / given.equity for usd in sums] if given.equity > 0.0 else []
+    lines = tuple(f"to {anchor} {value:+.3f}" for anchor, value in zip(forecast.ANCHORS, after, strict=False))
+    text = f"the fund's beta to {forecast.ANCHORS[0]}"
+    return Decision("beta", "", text, given.ns, lines, None, after[0] if after else None)
 
 
 def _rebased(state: AllocatorState, given: Rebase) -> Step:

@@ -89,7 +89,7 @@ def grants(
     lent = sum(max(0.0, capital[pod.pod]) for pod in pods)
     found = []
     for pod in pods:
-        caps = {coin: cap * fit[coin] for coin, cap in wanted[pod.pod].items()}
+        caps = {coin: _cents(cap * fit[coin]) for coin, cap in wanted[pod.pod].items()}
         part = 0.5 / len(pods) + 0.5 * (capital[pod.pod] / lent if lent > 0.0 else 1.0 / len(pods))
         found.append(
             Grant(
@@ -102,6 +102,11 @@ def grants(
             )
         )
     return tuple(found)
+
+
+def _cents(usd: float) -> float:
+    """What is worth less than a cent is nothing: floats near the smallest there are round by far more than a part."""
+    return usd if usd >= 0.01 else 0.0
 
 
 def scaled(grant: Grant, scale: float) -> Grant:
