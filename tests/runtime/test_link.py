@@ -5,13 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from slipstream.execution.permit import WATCH
 from slipstream.model.events import Event
 from slipstream.model.mandate import Halt, Mandate, Resume, TradingState
 from slipstream.model.messages import Beat, Configure, Message, PodReport
 from slipstream.model.topics import Topics
+from slipstream.runtime.bus.memory import MemoryBroker, MemoryBus
 from slipstream.runtime.bus.port import Received
-from slipstream.runtime.link import Link, LinkOptions
+from slipstream.runtime.link import STATUS_EVERY, Link, LinkOptions
 
 TOPICS = Topics("test")
 
@@ -102,3 +105,20 @@ def test_a_pod_without_a_guard_watches_nobody() -> None:
     wall.now += 1000.0
     link.watch()
     assert not pod.events
+
+
+async def test_a_will_left_behind_is_replaced_by_the_pods_own_word() -> None:
+    broker = MemoryBroker()
+    lost = msgspec.structs.replace(FakePod().report(0), phase="lost")
+    async with MemoryBus(broker, "puppet") as bus, MemoryBus(broker, "console") as console:
+        topic = TOPICS.pod("puppet", "status")
+        link = Link(bus, FakePod(), LinkOptions(realm="test"))
+        for _ in range(2):
+            await bus.publish(topic, lost, retain=True)
+            for _ in range(STATUS_EVERY):
+                await link.tell()
+        await console.subscribe(topic)
+        async for received in console.messages():
+            assert received.retained and isinstance(received.message, PodReport)
+            assert received.message.phase == "running"
+            break

@@ -21,6 +21,8 @@ from slipstream.model.messages import Beat, Configure, Decision, PodReport
 from slipstream.model.topics import ALL, Topics
 from slipstream.runtime.bus.port import Bus, Received
 
+STATUS_EVERY = 10  # reports between two that replace whatever stands as the pod's status
+
 
 class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Wall seconds. ``guard`` is the process without whose beat the pod only reduces; empty: none."""
@@ -65,6 +67,7 @@ class Link:
         self._heard = wall()
         self._guarded = True
         self._said: tuple[object, ...] = ()
+        self._phase = ""
         self._seq = 0
 
     async def run(self) -> None:
@@ -132,13 +135,21 @@ class Link:
 
     async def _tell(self) -> None:
         while True:
-            self._seq += 1
-            report = self._pod.report(self._seq)
-            await self._bus.publish(self._topics.pod(report.pod, "report"), report, retain=True)
-            said = (report.state, report.reasons)
-            if said != self._said:
-                self._said = said
-                text = f"{report.state.value} under mandate {report.mandate_version}"
-                decision = Decision("obeys", report.pod, text, report.ns, report.reasons)
-                await self._bus.publish(self._topics.pod(report.pod, "ack"), decision)
+            await self.tell()
             await asyncio.sleep(self._options.report_every)
+
+    async def tell(self) -> None:
+        """Report once; say what changed."""
+        self._seq += 1
+        report = self._pod.report(self._seq)
+        await self._bus.publish(self._topics.pod(report.pod, "report"), report, retain=True)
+        # a will that a torn connection left behind must not outlive it
+        if report.phase != self._phase or self._seq % STATUS_EVERY == 1:
+            self._phase = report.phase
+            await self._bus.publish(self._topics.pod(report.pod, "status"), report, retain=True)
+        said = (report.state, report.reasons)
+        if said != self._said:
+            self._said = said
+            text = f"{report.state.value} under mandate {report.mandate_version}"
+            decision = Decision("obeys", report.pod, text, report.ns, report.reasons)
+            await self._bus.publish(self._topics.pod(report.pod, "ack"), decision)
