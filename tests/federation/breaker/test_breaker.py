@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slipstream.execution.permit import Permit
 from slipstream.federation.breaker.breaker import needs_sight, step
 from slipstream.federation.breaker.state import (
     SECOND,
@@ -198,6 +199,42 @@ def test_flatten_everything_ends_flat_even_without_an_auditor() -> None:
     assert reduce.side is Side.BUY and reduce.sz == 3
     street.see()
     assert street.state.flatten_all is None
+
+
+def test_the_auditors_return_sets_nobody_free_who_was_flattened() -> None:
+    street, permits = Street(), {pod: Permit(pod, require_mandate=False) for pod in PODS}
+    said: list[Output] = []
+    street.pass_time(1)
+    said += street.hear(Flatten(street.ns, "maker", "operator", "enough", street.ns), "maker")
+    said += street.pass_time(6, beating=PODS)  # the auditor dies, and comes back
+    said += street.pass_time(1)
+    for one in said:
+        if isinstance(one, Latch):
+            for pod in PODS if one.slug == "all" else (one.slug,):
+                permits[pod].fold(one.message)
+            street.hear(one.message, one.slug)
+    assert permits["trend"].state(street.ns) is TradingState.ACTIVE
+    assert permits["maker"].state(street.ns) is TradingState.HALTED, "until an operator resumes it"
+    street.pass_time(4)
+    mine = order("maker")
+    assert cancelled(street.see(mine)) == [mine.cloid], "and it is guarded as such"
+
+
+def test_everybody_flattened_stays_halted_for_who_joins_after_the_auditor_died_and_came_back() -> None:
+    street, retained = Street(), {}
+    street.pass_time(1)
+    said = [*street.hear(Flatten(street.ns, "", "operator", "the end", street.ns), "all")]
+    said += street.pass_time(6, beating=PODS)
+    said += street.pass_time(1)
+    for one in said:
+        if isinstance(one, Latch):
+            retained[one.slug] = one.message  # a topic keeps its newest message
+    late = Permit("maker", require_mandate=False)
+    for slug in ("maker", "all"):
+        late.fold(retained[slug])
+    assert late.state(street.ns) is TradingState.HALTED
+    late.fold(Resume(street.ns, "operator", "begin again", street.ns))
+    assert late.state(street.ns) is TradingState.ACTIVE
 
 
 def test_halted_and_dead_for_long_is_flattened() -> None:

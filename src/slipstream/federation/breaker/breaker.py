@@ -43,6 +43,7 @@ from slipstream.model.order import Order
 from slipstream.model.topics import ALL
 
 ZERO = Decimal(0)
+FLATTEN = f"{BREAKER}:flatten"  # who of the halt that comes with an order to flatten: the auditor's return ends others
 Step = tuple[BreakerState, tuple[Output, ...]]
 
 
@@ -79,8 +80,10 @@ def _ordered(state: BreakerState, order: Flatten) -> Step:
     else:
         state = _replace(state, order.pod, msgspec.structs.replace(state.pods[order.pod], flatten=order))
     why = f"flatten by {order.who}: {order.why}"
-    halt = Halt(order.generation, TradingState.HALTED, BREAKER, why, "slipstream resume", order.ns)
-    return state, (Latch(order.pod or ALL, halt), Decision("flatten", order.pod, why, order.ns))
+    halt = Halt(order.generation, TradingState.HALTED, FLATTEN, why, "slipstream resume", order.ns)
+    # everybody's topic keeps one message, and other halts use it: each pod's own keeps this one for who joins late
+    whom = (order.pod,) if order.pod else (ALL, *sorted(state.pods))
+    return state, (*(Latch(slug, halt) for slug in whom), Decision("flatten", order.pod, why, order.ns))
 
 
 def _heard(state: BreakerState, heard: Heard) -> BreakerState:
