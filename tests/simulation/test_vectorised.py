@@ -149,3 +149,12 @@ def test_a_target_without_a_price_is_refused() -> None:
     close[5, 1] = np.nan
     with pytest.raises(ValueError, match=r"bar 5 holds C1"):
         backtest(replace(bars, close=close), plan)
+
+
+def test_costs_and_funding_by_bar_add_up_to_those_by_coin() -> None:
+    bars, plan = make(5)
+    got = backtest(bars, plan, capital=50_000.0, costs=Costs(maker_share=0.3))
+    assert set(got.costs) == {"fee", "spread", "impact"} and all((part >= 0.0).all() for part in got.costs.values())
+    assert sum(float(part.sum()) for part in got.costs.values()) == pytest.approx(float(got.costs_paid.sum()))
+    assert float(got.funding.sum()) == pytest.approx(-float(got.funding_paid.sum()))
+    assert (got.costs["fee"] > 0.0).sum() == len(plan.targets)

@@ -40,9 +40,19 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     impact: float = 1.0
 
     @property
+    def fee(self) -> float:
+        """Fee of a traded dollar."""
+        return self.maker_share * self.maker_fee + (1.0 - self.maker_share) * self.taker_fee
+
+    @property
+    def spread(self) -> float:
+        """Half spread of a traded dollar."""
+        return (1.0 - self.maker_share) * self.half_spread
+
+    @property
     def linear(self) -> float:
         """Fee and half spread of a traded dollar."""
-        return self.maker_share * self.maker_fee + (1.0 - self.maker_share) * (self.taker_fee + self.half_spread)
+        return self.fee + self.spread
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +79,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     ``returns`` (T,) are of equity, bar by bar. ``turnover`` (T,) is traded notional over equity. ``worst_share`` is the
     largest trade as a part of its coin's day. ``funding_gaps`` counts settlements charged at the default rate.
+    ``costs`` (fee, spread, impact) and ``funding`` (received; negative: paid) are USD by bar, (T,).
     """
 
     opened: npt.NDArray[np.int64]
@@ -80,6 +91,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     price_pnl: Array
     funding_paid: Array
     costs_paid: Array
+    costs: dict[str, Array]
+    funding: Array
     closings: tuple[Closing, ...]
     funding_gaps: int
     worst_share: float
@@ -108,7 +121,7 @@ class _Run:
         self.equity = capital
         self.mark = np.full(n, np.nan)
         self.price_pnl, self.funding, self.cost = np.zeros(n), np.zeros(n), np.zeros(n)
-        self.gaps, self.worst, self.traded = 0, 0.0, 0.0
+        self.gaps, self.worst, self.traded, self.impact = 0, 0.0, 0.0, 0.0
 
     def revalue(self, prices: Array) -> None:
         """Carry the positions to new prices; NaN leaves a coin where it is."""
@@ -126,9 +139,10 @@ class _Run:
         sigma, day = self.plan.sigma_day[known][moved], self.plan.daily_usd[known][moved]
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(day > 0.0, usd[moved] / day, 1.0)
-        rate = self.costs.linear + self.costs.impact * np.nan_to_num(sigma) * np.sqrt(share)
+        impact = usd[moved] * self.costs.impact * np.nan_to_num(sigma) * np.sqrt(share)
         paid = np.zeros_like(usd)
-        paid[moved] = usd[moved] * rate
+        paid[moved] = usd[moved] * self.costs.linear + impact
+        self.impact += float(impact.sum())
         self.worst = max(self.worst, float(share.max(initial=0.0)))
         self.cost += paid
         self.equity -= float(paid.sum())
@@ -148,6 +162,13 @@ class _Run:
         self.gaps += int(lacking[held].sum())
         self.funding += paid
         self.equity -= float(paid.sum())
+
+
+class _Series:
+    """What is written down bar by bar."""
+
+    def __init__(self, bars: int) -> None:
+        self.impact, self.funding = np.zeros(bars), np.zeros(bars)
 
 
 def backtest(
@@ -172,11 +193,12 @@ def backtest(
     run = _Run(bars, plan, costs or Costs(), capital)
     t_max, n = bars.close.shape
     equity, turnover, weights = np.zeros(t_max), np.zeros(t_max), np.zeros((t_max, n))
+    series = _Series(t_max)
     closings: list[Closing] = []
     silent = np.zeros(n)
     pending: Array | None = None
     for t in range(t_max):
-        run.traded = 0.0
+        run.traded, run.impact, paid_before = 0.0, 0.0, float(run.funding.sum())
         run.revalue(bars.open[t])
         if pending is not None and execute == "open":
             run.trade(pending, bars.open[t], t - 1)
@@ -192,6 +214,7 @@ def backtest(
         if run.equity <= 0.0:
             run.units = np.zeros(n)
         equity[t], turnover[t] = run.equity, run.traded
+        series.impact[t], series.funding[t] = run.impact, paid_before - float(run.funding.sum())
         if run.equity > 0.0:
             weights[t] = np.where(run.units != 0.0, run.units * run.mark, 0.0) / run.equity
         pending = _units(plan.targets.get(t), run)
@@ -208,6 +231,8 @@ def backtest(
         price_pnl=run.price_pnl,
         funding_paid=run.funding,
         costs_paid=run.cost,
+        costs={"fee": turnover * run.costs.fee, "spread": turnover * run.costs.spread, "impact": series.impact},
+        funding=series.funding,
         closings=tuple(closings),
         funding_gaps=run.gaps,
         worst_share=run.worst,
