@@ -237,6 +237,27 @@ def test_everybody_flattened_stays_halted_for_who_joins_after_the_auditor_died_a
     assert late.state(street.ns) is TradingState.ACTIVE
 
 
+def test_an_order_to_flatten_outranks_only_older_ones_of_the_same_pod_and_writer() -> None:
+    street = Street()
+    street.pass_time(1)
+    ahead, behind = street.ns + 2 * SECOND, street.ns  # the operator guesses the venue's time, the auditor knows it
+    assert street.hear(Flatten(ahead, "trend", "auditor", "it lies", ahead), "trend")
+    assert street.hear(Flatten(behind, "maker", "operator", "enough", behind), "maker")
+    assert street.state.pods["maker"].flatten is not None
+    assert street.hear(Flatten(behind, "", "operator", "the end", behind), "all")
+    assert street.state.flatten_all is not None
+    assert street.hear(Flatten(behind, "", "operator", "the end", behind), "all") == (), "a copy"
+
+
+def test_an_order_to_flatten_that_comes_after_the_resume_that_ended_it_is_over() -> None:
+    street = Street()
+    street.pass_time(1)
+    late = Flatten(street.ns, "maker", "auditor", "it lies", street.ns)
+    street.pass_time(1)
+    street.hear(Resume(street.ns, "operator", "all is well", street.ns), "all")
+    assert street.hear(late, "maker") == (), "the pod takes its halt for cleared: it would be closed while it trades"
+
+
 def test_halted_and_dead_for_long_is_flattened() -> None:
     street = Street()
     street.pass_time(1)

@@ -72,9 +72,13 @@ def _replace(state: BreakerState, slug: str, watch: PodWatch) -> BreakerState:
 
 def _ordered(state: BreakerState, order: Flatten) -> Step:
     """Take an order to flatten: halt whom it concerns, so that nothing is opened behind our back."""
-    if order.generation <= state.flattened or (order.pod and order.pod not in state.pods):
+    if order.pod and order.pod not in state.pods:
         return state, ()
-    state = msgspec.structs.replace(state, flattened=order.generation)
+    # only a writer's own orders of one target have an order among themselves: each writer counts by its own clock
+    key = f"{order.pod or ALL}/{order.who}"
+    if order.generation <= max(state.flattened.get(key, 0), *_cleared(state, order.pod or ALL, order.who)):
+        return state, ()
+    state = msgspec.structs.replace(state, flattened={**state.flattened, key: order.generation})
     if not order.pod:
         state = msgspec.structs.replace(state, flatten_all=order)
     else:
@@ -113,11 +117,15 @@ def _heard(state: BreakerState, heard: Heard) -> BreakerState:
     return state
 
 
+def _cleared(state: BreakerState, slug: str, who: str) -> list[int]:
+    """Generations up to which a writer's halts of a pod (or of all) were cleared: by whom, and whose."""
+    return [state.cleared.get(f"{whom}/{whose}", 0) for whom in (ALL, slug) for whose in ("", who)]
+
+
 def _permit(state: BreakerState, slug: str, message: Halt | Resume) -> BreakerState:
     """Latch or clear: a writer's newest halt for a pod counts, a Resume clears up to its own generation."""
     if isinstance(message, Halt):
-        keys = [f"{whom}/{whose}" for whom in (ALL, slug) for whose in ("", message.who)]
-        if message.generation <= max(state.cleared.get(key, 0) for key in keys):
+        if message.generation <= max(_cleared(state, slug, message.who)):
             return state
         if slug == ALL:
             return msgspec.structs.replace(state, halts_all={**state.halts_all, message.who: message})

@@ -124,7 +124,8 @@ class PodWatch(msgspec.Struct, frozen=True):
 class BreakerState(msgspec.Struct, frozen=True):
     """Everything that is remembered. ``halts_all`` are those for every pod.
 
-    ``cleared``: the highest generation cleared, by ``slug/whose``; ``flattened``: of the orders to flatten taken.
+    ``cleared``: the highest generation cleared, by ``slug/whose``; ``flattened``: of the orders to flatten taken, by
+    ``slug/who``.
     """
 
     pods: dict[str, PodWatch]
@@ -133,7 +134,7 @@ class BreakerState(msgspec.Struct, frozen=True):
     halts_all: dict[str, Halt] = {}
     cleared: dict[str, int] = {}
     flatten_all: Flatten | None = None
-    flattened: int = 0
+    flattened: dict[str, int] = {}
     positions: dict[str, Decimal] = {}
     started_wall_ns: int = 0
     armed_until_ns: int = 0
