@@ -30,6 +30,7 @@ from slipstream.federation.capacity import walk
 from slipstream.federation.evidence import HOUR
 from slipstream.federation.life import Override
 from slipstream.federation.mandate import LeaseTerms, PodTerms
+from slipstream.federation.shortfall import OrderCost
 from slipstream.federation.stress import StressTerms
 from slipstream.model.mandate import Mandate, Stage
 from slipstream.model.messages import Alert, Decision, Forecast, StageChange
@@ -63,6 +64,18 @@ def run(inputs: Sequence[Input], state: AllocatorState | None = None) -> tuple[A
 
 def of(said: Sequence[Output], kind: type) -> list:
     return [one for one in said if isinstance(one, kind)]
+
+
+def test_orders_that_cost_too_much_demote_their_pod_once_there_are_enough_of_them() -> None:
+    grown = replace(TERMS, pods=(replace(TERMS.pods[0], stage=Stage.GROWTH), TERMS.pods[1]))
+    dear = (OrderCost(6.0, 1_000.0),) * 19  # 60 bp, the limit is 50
+    state, said = step(grown, AllocatorState(), look(0, costs={"maker": dear}))
+    assert not of(said, StageChange)
+    state, said = step(grown, state, look(10, costs={"maker": dear[:1]}))
+    (change,) = of(said, StageChange)
+    assert (change.pod, change.before, change.after) == ("maker", Stage.GROWTH, Stage.EVALUATION)
+    assert "shortfall 60.0 bp is beyond the limit of 50 bp" in change.why
+    assert len(state.costs["maker"]) == 20
 
 
 def test_the_funds_beta_is_of_what_every_pod_holds_over_equity() -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from slipstream.federation.shortfall import OrderCost
 from slipstream.model.breaks import Break, BreakKind, Level
+from slipstream.model.cloid import Cloid, pod_id
 from slipstream.model.commands import Place
 from slipstream.model.events import Bbo, Fill
 from slipstream.model.instrument import Side
@@ -25,7 +27,7 @@ from slipstream.processes.allocator import Allocator, open_allocator, verify_all
 from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host
 from slipstream.processes.lending import asked, observed, terms_of
-from slipstream.processes.tapes import JournalTape
+from slipstream.processes.tapes import JournalTape, Reading
 from slipstream.runtime.bus.memory import MemoryBroker, MemoryBus
 from slipstream.runtime.clock import ScaledClock
 from slipstream.runtime.journal.events import open_journal
@@ -155,18 +157,18 @@ async def test_it_lends_obeys_and_goes_on_after_a_restart(tmp_path: Path, fund: 
 
 def test_breaks_block_pods_and_the_fund_s_block_all(fund: FundConfig) -> None:
     mids = {"BTC": Decimal(60_000), "@1": Decimal(3)}
-    one = observed(audit(1, breaks=(broken("brawler", Level.REDUCING),)), mids, frozenset({"BTC"}), (), 7)
+    one = observed(audit(1, breaks=(broken("brawler", Level.REDUCING),)), mids, frozenset({"BTC"}), (), {}, 7)
     assert one.blocked == {"brawler": "break position/brawler/BTC is reducing"}
     assert one.halted == {}
     assert one.marks == {"BTC": 60_000.0}
     assert one.positions["brawler"] == {"BTC": 6_000.0}
     assert one.fills == {"brawler": 3, "gradient": 0}
-    every = observed(audit(1, breaks=(broken("", Level.HALTED),)), mids, frozenset({"BTC"}), (), 7)
+    every = observed(audit(1, breaks=(broken("", Level.HALTED),)), mids, frozenset({"BTC"}), (), {}, 7)
     assert every.blocked.keys() == {"brawler", "gradient"}
     assert every.halted == {}
-    grave = observed(audit(1, breaks=(broken("brawler", Level.BREAKER),)), mids, frozenset({"BTC"}), (), 7)
+    grave = observed(audit(1, breaks=(broken("brawler", Level.BREAKER),)), mids, frozenset({"BTC"}), (), {}, 7)
     assert grave.halted == {"brawler": ("position/brawler/BTC",)}
-    warned = observed(audit(1, breaks=(broken("brawler", Level.WARN),)), mids, frozenset({"BTC"}), (), 7)
+    warned = observed(audit(1, breaks=(broken("brawler", Level.WARN),)), mids, frozenset({"BTC"}), (), {}, 7)
     assert warned.blocked == {}
 
 
@@ -192,16 +194,22 @@ def test_orders_that_make_no_sense_say_what_would(fund: FundConfig, values: dict
 
 
 def test_a_journal_is_read_while_its_pod_writes(tmp_path: Path) -> None:
-    tape = JournalTape(str(tmp_path / "journal.db"))
-    assert tape.read() == () and tape.error  # not there yet
+    tape = JournalTape("trend", str(tmp_path / "journal.db"))
+    assert tape.read() == Reading() and tape.error  # not there yet
     with open_journal(tmp_path / "journal.db") as journal:
         journal.append([Bbo("hl", "BTC", 99.0, 1.0, 101.0, 1.0, 1, 1)], [])
-        assert tape.read() == ()
+        assert tape.read() == Reading()
         assert tape.error is None
         order = Place("0x1", "BTC", Side.BUY, Decimal(102), Decimal(2), Tif.IOC)
         journal.append([Bbo("hl", "BTC", 99.0, 1.0, 101.0, 1.0, 2, 2)], [order])
         journal.append([Fill("BTC", Side.BUY, Decimal(101), Decimal(2), Decimal(0), 1, 1, 3, cloid="0x1")], [])
         found = tape.read()
-        assert [(one.notional, round(one.slippage_bp, 6)) for one in found] == [(202.0, 100.0)]
-        assert tape.read() == ()
+        assert [(one.notional, round(one.slippage_bp, 6)) for one in found.samples] == [(202.0, 100.0)]
+        assert tape.read() == Reading()
+        bought = Place(str(Cloid(pod_id("trend"), 1, 1, 1)), "BTC", Side.BUY, Decimal(100), Decimal(2), Tif.ALO)
+        sold = Place(str(Cloid(pod_id("trend"), 1, 2, 1)), "BTC", Side.SELL, Decimal(100), Decimal(2), Tif.ALO)
+        journal.append([Bbo("hl", "BTC", 99.0, 1.0, 101.0, 1.0, 4, 4)], [bought])
+        paid = Fill("BTC", Side.BUY, Decimal(101), Decimal(2), Decimal(0), 2, 2, 5, cloid=bought.cloid)
+        journal.append([paid], [sold])
+        assert tape.read().costs == (OrderCost(2.0, 200.0),)
     tape.close()

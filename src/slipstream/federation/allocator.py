@@ -20,6 +20,7 @@ from slipstream.federation.evidence import Record
 from slipstream.federation.forecast import VolState
 from slipstream.federation.life import Admit, LifecycleState, Override, Rules
 from slipstream.federation.mandate import Grant, LeaseTerms, PodTerms, ceiling, grants, is_due, issue, scaled
+from slipstream.federation.shortfall import OrderCost, mean_bp, recent
 from slipstream.federation.stress import Market, Maximum, Stressed, StressTerms, stress
 from slipstream.model.mandate import Mandate, Stage
 from slipstream.model.messages import Alert, Decision, Forecast, StageChange
@@ -42,8 +43,9 @@ class AllocatorTerms(msgspec.Struct, frozen=True, kw_only=True):
 class Observation(msgspec.Struct, frozen=True, kw_only=True, tag="observation"):
     """The fund at a time, in USD: equity, pods' nets and signed positions by coin, prices, what slippage was seen.
 
-    ``fills`` counts since the pod's books began. ``blocked`` names pods that get no more than they have, and why;
-    ``halted`` the open breaks that halt a pod. A pod without a net is one nobody can see.
+    ``fills`` counts since the pod's books began; ``costs`` are of the orders that ended since the last look.
+    ``blocked`` names pods that get no more than they have, and why; ``halted`` the open breaks that halt a pod. A pod
+    without a net is one nobody can see.
     """
 
     ns: int
@@ -55,6 +57,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, tag="observation"):
     blocked: dict[str, str] = {}
     halted: dict[str, tuple[str, ...]] = {}
     samples: tuple[Sample, ...] = ()
+    costs: dict[str, tuple[OrderCost, ...]] = {}
 
 
 class Rebase(msgspec.Struct, frozen=True, tag="rebase"):
@@ -76,6 +79,7 @@ class AllocatorState(msgspec.Struct, frozen=True):
     records: dict[str, Record] = {}
     vols: VolState = VolState()
     fits: dict[str, Fit] = {}
+    costs: dict[str, tuple[OrderCost, ...]] = {}
     life: LifecycleState | None = None
     fills: dict[str, int] = {}  # at each pod's last closed hour
     capital: dict[str, float] = {}
@@ -168,6 +172,7 @@ def _learned(terms: AllocatorTerms, state: AllocatorState, given: Observation) -
         state,
         records=records,
         fits=fits,
+        costs={**state.costs, **{pod: recent(state.costs.get(pod, ()), new) for pod, new in given.costs.items()}},
         vols=forecast.learn(state.vols, given.ns, given.marks),
         high_water=max(state.high_water, given.equity),
     )
@@ -190,7 +195,7 @@ def _lived(
                 fills[slug] = count
         lent = state.capital.get(slug, 0.0)
         room = ceiling(pod, priced, known) / lent if lent > 1.0 else None
-        standings[slug] = tenure.Standing(room, given.halted.get(slug, ()))
+        standings[slug] = tenure.Standing(room, given.halted.get(slug, ()), mean_bp(state.costs.get(slug, ())))
     life, said = tenure.lived(
         tenure.begun(terms.life, terms.pods, state.life),
         terms.pods,

@@ -19,6 +19,8 @@ import msgspec
 from slipstream.model.instrument import Side
 
 ZERO = Decimal(0)
+ORDERS_KEPT = 200  # of each pod: the costs of now, not of a year ago
+ORDERS_LEAST = 20
 DIGITS = 80  # products and sums of any prices and sizes are exact
 
 
@@ -123,3 +125,29 @@ def added(parts: Iterable[Shortfall]) -> Shortfall:
                 total.unpriced + one.unpriced,
             )
     return total
+
+
+class OrderCost(msgspec.Struct, frozen=True):
+    """What one order cost, USD, and what it was worth when it was decided."""
+
+    usd: float
+    notional: float
+
+
+def cost_of(parent: Parent) -> OrderCost:
+    """The total shortfall of an order as plain floats. Raises ValueError as `shortfall` does."""
+    found = shortfall(parent)
+    return OrderCost(float(found.total), float(found.notional))
+
+
+def recent(known: tuple[OrderCost, ...], fresh: Iterable[OrderCost]) -> tuple[OrderCost, ...]:
+    """The last `ORDERS_KEPT` of them."""
+    return (*known, *fresh)[-ORDERS_KEPT:]
+
+
+def mean_bp(costs: tuple[OrderCost, ...]) -> float | None:
+    """Shortfall in bp of what was ordered; None while fewer than `ORDERS_LEAST` orders say anything."""
+    notional = sum(one.notional for one in costs)
+    if len(costs) < ORDERS_LEAST or notional <= 0.0:
+        return None
+    return 1e4 * sum(one.usd for one in costs) / notional

@@ -18,10 +18,14 @@ Told = StageChange | Decision
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a pod stands: capital that its coins bear over what it has (None: unknown), ids of breaks that halt it."""
+    """How a pod stands: capital that its coins bear over what it has (None: unknown), ids of breaks that halt it.
+
+    ``shortfall_bp``: of its recent parent orders; None: too few to say.
+    """
 
     room: float | None = None
     halted: tuple[str, ...] = ()
+    shortfall_bp: float | None = None
 
 
 def anchor_moves(before: VolState, after: VolState) -> tuple[float, ...]:
@@ -81,7 +85,7 @@ def lived(
         inputs += hours.get(pod.pod, ())
         record, standing = records.get(pod.pod), standings.get(pod.pod, Standing())
         fallen = drawdown(record.returns) if record is not None else 0.0
-        inputs.append(Conduct(pod.pod, ns, fallen, max_drawdown, None, standing.room, standing.halted))
+        inputs.append(Conduct(pod.pod, ns, fallen, max_drawdown, standing.shortfall_bp, standing.room, standing.halted))
     return told(state, inputs)
 
 

@@ -30,6 +30,7 @@ from slipstream.federation.allocator import (
     step,
 )
 from slipstream.federation.capacity import Sample
+from slipstream.federation.shortfall import OrderCost
 from slipstream.model.errors import Retry, VenueRejected
 from slipstream.model.mandate import Mandate
 from slipstream.model.messages import Alert, AuditReport, Configure, Decision, Forecast, StageChange
@@ -156,13 +157,16 @@ class Allocator:
                 self._coins = frozenset(one.coin for one in wire.to_instruments(meta))
             mids = await self._rest.info("allMids", dict[str, Decimal])
             samples = await self._depth()
+            costs: dict[str, tuple[OrderCost, ...]] = {}
             for tape in self._tapes:
-                samples += await asyncio.to_thread(tape.read)
+                found = await asyncio.to_thread(tape.read)
+                samples += found.samples
+                costs[tape.pod] = found.costs
         except (Retry, VenueRejected) as error:
             self._note(f"cannot see the venue: {error}")
             return False
         self.error = None
-        await self.take(observed(report, mids, self._coins, samples, self.host.clock.now()))
+        await self.take(observed(report, mids, self._coins, samples, costs, self.host.clock.now()))
         return True
 
     async def _depth(self) -> tuple[Sample, ...]:
@@ -276,7 +280,9 @@ async def run_allocator(options: FundOptions, *, status_port: int = 0) -> None:
         terms = terms_of(fund, host.speed)
         rest = Rest(session, fund.hl_url, Weights(time.monotonic, IP_WEIGHT), timeout=5.0)
         with open_allocator(fund.journal_of(WHO)) as journal, ExitStack() as stack:
-            tapes = [stack.enter_context(closing(JournalTape(fund.journal_of(pod.slug)))) for pod in fund.pods]
+            tapes = [JournalTape(pod.slug, fund.journal_of(pod.slug)) for pod in fund.pods]
+            for tape in tapes:
+                stack.enter_context(closing(tape))
             process = Allocator(host, terms, journal, rest, log, tapes)
             async with (
                 StatusServer(process.status, lambda: b"", port=status_port) as server,

@@ -9,6 +9,7 @@ from slipstream.federation.allocator import AllocatorTerms, Input, Observation, 
 from slipstream.federation.capacity import Sample
 from slipstream.federation.life import Override, Rules
 from slipstream.federation.mandate import LeaseTerms, PodTerms
+from slipstream.federation.shortfall import OrderCost
 from slipstream.federation.stress import StressTerms
 from slipstream.model.breaks import Level
 from slipstream.model.mandate import Stage
@@ -91,9 +92,17 @@ def blocked_by(report: AuditReport) -> dict[str, str]:
 
 
 def observed(
-    report: AuditReport, mids: dict[str, Decimal], coins: frozenset[str], samples: tuple[Sample, ...], ns: int
+    report: AuditReport,
+    mids: dict[str, Decimal],
+    coins: frozenset[str],
+    samples: tuple[Sample, ...],
+    costs: dict[str, tuple[OrderCost, ...]],
+    ns: int,
 ) -> Observation:
-    """The auditor's view of the fund in the allocator's words; ``coins`` are the venue's perps."""
+    """The auditor's view of the fund in the allocator's words; ``coins`` are the venue's perps.
+
+    ``samples`` and ``costs`` are what the pods' journals told.
+    """
     marks = {coin: float(px) for coin, px in sorted(mids.items()) if coin in coins and px > 0}
     positions = {
         pod.pod: {
@@ -113,6 +122,7 @@ def observed(
         blocked=blocked_by(report),
         halted=halted_by(report),
         samples=samples,
+        costs={pod: fresh for pod, fresh in costs.items() if fresh},
     )
 
 
