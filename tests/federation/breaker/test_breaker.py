@@ -157,6 +157,40 @@ def test_a_halted_pod_has_a_moment_to_cancel_by_itself() -> None:
     assert cancelled(street.see(mine)) == [], "cleared halts stay cleared"
 
 
+def test_a_pod_resumed_by_name_from_a_halt_of_everybody_is_left_alone() -> None:
+    street = Street()
+    street.pass_time(1)
+    street.hear(Halt(street.ns, TradingState.HALTED, "operator", "stop", "resume", street.ns), "all")
+    street.pass_time(4)
+    mine, theirs = order("maker"), order("trend", 2)
+    street.hear(Resume(street.ns, "operator", "this one may go on", street.ns), "maker")
+    # the pod trades again: to cancel what it places would be a fight without end
+    assert cancelled(street.see(mine, theirs)) == [theirs.cloid]
+    street.pass_time(1)
+    street.hear(Halt(street.ns, TradingState.HALTED, "operator", "stop again", "resume", street.ns), "all")
+    street.pass_time(4)
+    assert cancelled(street.see(mine, theirs)) == [mine.cloid, theirs.cloid]
+
+
+@pytest.mark.parametrize("target", ["maker", "all"])
+def test_an_older_or_a_milder_halt_does_not_loosen_one_that_stands(target: str) -> None:
+    street = Street()
+    street.pass_time(1)
+    mild = Halt(street.ns, TradingState.REDUCING, "auditor", "a break", "itself", street.ns)
+    street.pass_time(1)
+    hard = Halt(street.ns, TradingState.HALTED, "auditor", "it lies", "operator", street.ns)
+    milder = Halt(street.ns + 1, TradingState.REDUCING, "auditor", "another break", "itself", street.ns)
+    street.audit(maker={"BTC": "1"})
+    for halt in (mild, hard, mild, milder):  # a pod keeps all that are not cleared, so what holds it is the strictest
+        street.hear(halt, target)
+    street.pass_time(4)
+    sells = order("maker", side=Side.SELL)
+    assert cancelled(street.see(sells, BTC="1")) == [sells.cloid]
+    street.hear(Resume(hard.generation, "auditor", "over", street.ns, whose="auditor"), target)
+    assert cancelled(street.see(sells, BTC="1")) == [], "the milder one is younger, and stands"
+    assert cancelled(street.see(order("maker"), BTC="1")) == [order("maker").cloid]
+
+
 def test_without_the_auditor_everybody_only_reduces_until_it_is_back() -> None:
     street = Street()
     said = street.pass_time(6, beating=PODS)

@@ -122,23 +122,30 @@ def _cleared(state: BreakerState, slug: str, who: str) -> list[int]:
     return [state.cleared.get(f"{whom}/{whose}", 0) for whom in (ALL, slug) for whose in ("", who)]
 
 
+def _latched(halts: dict[str, Halt], halt: Halt) -> dict[str, Halt]:
+    """With one more: what comes late or twice replaces nothing newer, and a milder one nothing stricter."""
+    key = f"{halt.who}/{halt.state.value}"
+    known = halts.get(key)
+    return halts if known is not None and known.generation > halt.generation else {**halts, key: halt}
+
+
 def _permit(state: BreakerState, slug: str, message: Halt | Resume) -> BreakerState:
-    """Latch or clear: a writer's newest halt for a pod counts, a Resume clears up to its own generation."""
+    """Latch or clear: a writer's newest halt of each state counts, a Resume clears up to its own generation."""
     if isinstance(message, Halt):
         if message.generation <= max(_cleared(state, slug, message.who)):
             return state
         if slug == ALL:
-            return msgspec.structs.replace(state, halts_all={**state.halts_all, message.who: message})
+            return msgspec.structs.replace(state, halts_all=_latched(state.halts_all, message))
         watch = state.pods.get(slug)
         if watch is None:
             return state
-        return _replace(state, slug, msgspec.structs.replace(watch, halts={**watch.halts, message.who: message}))
+        return _replace(state, slug, msgspec.structs.replace(watch, halts=_latched(watch.halts, message)))
 
     def left(halts: dict[str, Halt]) -> dict[str, Halt]:
         return {
-            who: halt
-            for who, halt in halts.items()
-            if halt.generation > message.generation or message.whose not in ("", who)
+            key: halt
+            for key, halt in halts.items()
+            if halt.generation > message.generation or message.whose not in ("", halt.who)
         }
 
     key = f"{slug}/{message.whose}"
@@ -170,7 +177,9 @@ def _verdict(
 ) -> tuple[int, tuple[str, ...], Halt | None]:
     """How far to go with a pod, why, and the strictest halt."""
     watch = state.pods[slug]
-    halts = sorted([*watch.halts.values(), *state.halts_all.values()], key=lambda h: (h.generation, h.who))
+    # as the pod takes it: a Resume of the pod alone also ends, for this pod, what was latched for everybody
+    of_all = [h for h in state.halts_all.values() if h.generation > max(_cleared(state, slug, h.who))]
+    halts = sorted([*watch.halts.values(), *of_all], key=lambda h: (h.generation, h.who))
     verdict, why = NOTHING, []
     silent = _silence(state, slug, wall_ns)
     halted = None

@@ -108,7 +108,7 @@ Output = CancelOrders | Reduce | Arm | Latch | Alert | Decision
 
 
 class PodWatch(msgspec.Struct, frozen=True):
-    """One pod: its last beat, mandate, halts by writer, positions as the auditor rebuilt them, orders to flatten."""
+    """One pod: its last beat, mandate, halts by ``who/state``, positions by the auditor's books, orders to flatten."""
 
     beat_wall_ns: int = 0
     mandate: Mandate | None = None
@@ -122,7 +122,7 @@ class PodWatch(msgspec.Struct, frozen=True):
 
 
 class BreakerState(msgspec.Struct, frozen=True):
-    """Everything that is remembered. ``halts_all`` are those for every pod.
+    """Everything that is remembered. ``halts_all`` are those for every pod, by ``who/state``.
 
     ``cleared``: the highest generation cleared, by ``slug/whose``; ``flattened``: of the orders to flatten taken, by
     ``slug/who``.
