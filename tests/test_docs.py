@@ -117,6 +117,15 @@ def test_up_starts_the_fund_and_stops_it_in_order(tmp_path: Path) -> None:
     (journal,) = (tmp_path / "up").glob("*/brawler/journal.db")
     report = slipstream("report", str(journal))
     assert report.returncode == 0 and "net PnL of all coins" in report.stdout
+    (whole,) = (tmp_path / "up").iterdir()
+    fund = slipstream("report", str(whole))
+    assert fund.returncode == 0, fund.stderr
+    assert {line.split(":")[0] for line in fund.stdout.splitlines() if ": net " in line} == {
+        "fund",
+        "brawler",
+        "gradient",
+    }
+    assert "capital moved" in fund.stdout
 
 
 def test_the_shell_completes_commands() -> None:

@@ -197,15 +197,30 @@ def replay(
 
 @app.command()
 def report(
-    journal: Annotated[Path, typer.Argument(help="A pod's journal file.")],
+    journal: Annotated[
+        Path | None, typer.Argument(help="A pod's journal file, or the run directory of `slipstream up`.")
+    ] = None,
+    fund: Annotated[Path | None, typer.Option(help="A fund's configuration: the report of all its pods.")] = None,
 ) -> None:
-    """Show what a pod earned: fills, spread captured, markouts, fees, funding and PnL by coin."""
+    """Show what a pod earned, or a fund, and by what.
+
+    Of a journal: fills, spread captured, markouts, fees, funding and PnL by coin. Of a fund: alpha and beta to BTC and
+    ETH, shortfall of orders, maker share against what was declared, markouts, and how capital was moved.
+    """
     from rich.console import Console
 
-    from slipstream.report import show
-
     console = Console()
-    show(journal, console if console.is_terminal else Console(width=200))
+    console = console if console.is_terminal else Console(width=200)
+    if fund is not None or (journal is not None and journal.is_dir()):
+        from slipstream.processes.attributing import fund_of, show_fund
+
+        show_fund(fund_of(journal, fund), console)
+    elif journal is not None:
+        from slipstream.report import show
+
+        show(journal, console)
+    else:
+        raise typer.BadParameter("name a journal or a run directory, or a fund with --fund", param_hint="JOURNAL")
 
 
 def _register(module: str) -> None:
