@@ -125,7 +125,10 @@ class Decision(msgspec.Struct, frozen=True, tag="decision"):
 
 
 class AuditedPod(msgspec.Struct, frozen=True):
-    """A pod as the venue shows it: rebuilt from fills, orders and funding by cloid, never from its reports. USD."""
+    """A pod as the venue shows it: rebuilt from fills, orders and funding by cloid, never from its reports. USD.
+
+    ``known_ns``: every fill up to this venue time is in it, however young the audit itself is; None: not said.
+    """
 
     pod: str
     lines: tuple[CoinLine, ...]
@@ -135,6 +138,7 @@ class AuditedPod(msgspec.Struct, frozen=True):
     open_orders: int
     maker_volume: Decimal = ZERO
     taker_volume: Decimal = ZERO
+    known_ns: int | None = None
 
 
 class AuditReport(msgspec.Struct, frozen=True, tag="audit"):

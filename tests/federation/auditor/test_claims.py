@@ -7,9 +7,11 @@ from random import Random
 import msgspec
 import pytest
 
+from slipstream.federation.auditor.memory import Memory
+from slipstream.federation.auditor.observe import Observation
 from slipstream.model.breaks import Break, BreakKind
 from slipstream.model.mandate import TradingState
-from slipstream.model.messages import PodReport
+from slipstream.model.messages import AuditReport, PodReport
 from tests.federation.auditor.reporting import totalled
 from tests.federation.auditor.street import SECOND, Street
 
@@ -55,3 +57,16 @@ def test_a_false_clock_hides_nothing(skew: int) -> None:
     street.lie = lie
     found = kinds(street, 12)
     assert found >= {BreakKind.POSITION, BreakKind.CLOCK_SKEW}
+
+
+def test_an_audit_says_how_far_its_books_are_known() -> None:
+    street = Street(Random(3), speed=1.0, busy=0.0)
+    (report,) = [item.message for item in street.cycle() if isinstance(item.message, AuditReport)]
+    known = {pod.known_ns for pod in report.pods}
+    (then,) = known
+    assert then is not None and report.ns - SECOND <= then <= report.ns
+    blind = Observation(ns=report.ns + 60 * SECOND, wall_ns=report.wall_ns + 60 * SECOND)
+    for memory, expected in ((street.memory, then), (Memory(), 0)):
+        _, told = street.auditor.step(memory, blind)
+        (later,) = [item.message for item in told if isinstance(item.message, AuditReport)]
+        assert later.ns == blind.ns and {pod.known_ns for pod in later.pods} == {expected}

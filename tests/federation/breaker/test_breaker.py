@@ -84,7 +84,7 @@ class Street:
         held = {coin: D(szi) for coin, szi in positions.items()}
         return self.give(Seen(orders, held, dict.fromkeys(held, D(100)), self.ns, self.wall))
 
-    def audit(self, **positions: dict[str, str]) -> None:
+    def audit(self, known_ns: int | None = None, **positions: dict[str, str]) -> None:
         pods = tuple(
             AuditedPod(
                 pod,
@@ -93,6 +93,7 @@ class Street:
                 D(0),
                 D(0),
                 0,
+                known_ns=known_ns,
             )
             for pod, lines in positions.items()
         )
@@ -290,6 +291,22 @@ def test_an_order_to_flatten_that_comes_after_the_resume_that_ended_it_is_over()
     street.pass_time(1)
     street.hear(Resume(street.ns, "operator", "all is well", street.ns), "all")
     assert street.hear(late, "maker") == (), "the pod takes its halt for cleared: it would be closed while it trades"
+
+
+def test_an_audit_whose_books_stand_still_does_not_close_a_position_twice() -> None:
+    street = Street()
+    street.pass_time(1)
+    read_ns = street.ns
+    street.audit(read_ns, maker={"BTC": "1"}, trend={"BTC": "1"})
+    street.hear(Flatten(street.ns, "maker", "operator", "enough", street.ns), "maker")
+    (first,) = [one for one in street.see(BTC="2") if isinstance(one, Reduce)]
+    assert (first.pod, first.sz) == ("maker", D(1))
+    street.pass_time(10)
+    street.audit(read_ns, maker={"BTC": "1"}, trend={"BTC": "1"})  # told now, but the auditor cannot read the venue
+    assert street.see(BTC="1") == (), "what is left is the other pod's"
+    street.audit(street.ns, maker={}, trend={"BTC": "1"})
+    street.see(BTC="1")
+    assert street.state.pods["maker"].flatten is None
 
 
 def test_halted_and_dead_for_long_is_flattened() -> None:

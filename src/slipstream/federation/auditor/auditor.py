@@ -304,6 +304,7 @@ def audited(slug: str, account: Account, prices: dict[str, Decimal]) -> AuditedP
         open_orders=sum(1 for row in resting if row.cloid[:10].lower() == prefix),
         maker_volume=maker,
         taker_volume=taker,
+        known_ns=account.view.fills_ns if account.view is not None else 0,
     )
 
 

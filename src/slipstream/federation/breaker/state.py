@@ -18,7 +18,7 @@ class BreakerTerms(msgspec.Struct, frozen=True, kw_only=True):
     """When to act. ``_wall_ns`` counts on the wall's clock, ``_ns`` on the venue's.
 
     ``halt_grace_ns``: how long a halted pod may take to cancel by itself. ``settle_ns``: how much younger than the
-    last reduction an audit must be before the next: until then its fills may not be in it.
+    last reduction an audit's books must be before the next: until then its fills may not be in them.
     """
 
     pods: tuple[str, ...]
