@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from slipstream.federation.shortfall import OrderCost
@@ -26,7 +27,7 @@ from slipstream.model.topics import Topics
 from slipstream.processes.allocator import Allocator, open_allocator, verify_allocator
 from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host
-from slipstream.processes.lending import asked, observed, terms_of
+from slipstream.processes.lending import asked, observed, terms_of, unread
 from slipstream.processes.tapes import JournalTape, Reading
 from slipstream.runtime.bus.memory import MemoryBroker, MemoryBus
 from slipstream.runtime.clock import ScaledClock
@@ -153,6 +154,37 @@ async def test_it_lends_obeys_and_goes_on_after_a_restart(tmp_path: Path, fund: 
         verdict = verify_allocator(journal, terms_of(fund, 60.0))
     assert verdict.identical, verdict.difference
     assert verdict.sessions == 2 and verdict.rows >= 3
+
+
+def test_an_audit_of_accounts_that_nobody_has_read_is_no_ground_to_lend_on() -> None:
+    def known(*times: int | None) -> AuditReport:
+        report = audit(1)
+        pods = tuple(msgspec.structs.replace(pod, known_ns=ns) for pod, ns in zip(report.pods, times, strict=True))
+        return msgspec.structs.replace(report, pods=pods)
+
+    assert unread(known(100 * S, 100 * S), 105 * S, 10 * S) == ""
+    assert unread(known(None, None), 105 * S, 10 * S) == ""
+    assert "gradient yet" in unread(known(100 * S, 0), 105 * S, 10 * S)
+    assert "brawler for 15 s" in unread(known(90 * S, 100 * S), 105 * S, 10 * S)
+
+
+async def test_before_the_auditor_has_read_the_venue_nothing_is_taken_from_anybody(
+    tmp_path: Path, fund: FundConfig
+) -> None:
+    broker, topics = MemoryBroker(), Topics(fund.realm)
+    async with (
+        running_venue(ServeOptions(port=0, coins=("BTC", "ETH"), pace="stepped", control=True)) as venue,
+        lending(tmp_path, fund, broker, venue) as (process, auditor, ear),
+    ):
+        await auditor.publish(topics.audit, audit(1), retain=True)
+        await until(lambda: ear.of(Mandate))
+        lent = dict(process.state.capital)
+        first = audit(2, equity="0")  # an auditor whose journal is new: its first words come before its first look
+        pods = tuple(msgspec.structs.replace(pod, known_ns=0) for pod in first.pods)
+        await auditor.publish(topics.audit, msgspec.structs.replace(first, pods=pods), retain=True)
+        await until(lambda: "has not read" in (process.error or ""))
+        assert sum(lent.values()) > 0
+        assert all(process.state.capital[pod] >= usd for pod, usd in lent.items())
 
 
 def test_breaks_block_pods_and_the_fund_s_block_all(fund: FundConfig) -> None:

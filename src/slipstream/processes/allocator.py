@@ -37,7 +37,7 @@ from slipstream.model.messages import Alert, AuditReport, Configure, Decision, F
 from slipstream.pods import is_local
 from slipstream.processes.fund import FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
-from slipstream.processes.lending import asked, observed, terms_of
+from slipstream.processes.lending import SECOND, asked, observed, terms_of, unread
 from slipstream.processes.tapes import JournalTape
 from slipstream.runtime.decisions import DecisionJournal, DecisionSession, Fold, Verdict, recover, verify
 from slipstream.runtime.status import StatusServer
@@ -150,6 +150,11 @@ class Allocator:
         report = self._audit
         if report is None or time.monotonic() - self._audit_at > AUDIT_FRESH_S:
             self._note("no fresh audit: no lease is renewed until there is one")
+            return False
+        # an equity of nothing, or one of long ago, would take or leave everybody's capital on a guess
+        trouble = unread(report, self.host.clock.now(), int(AUDIT_FRESH_S * SECOND * self.host.speed))
+        if trouble:
+            self._note(f"{trouble}: no lease is renewed until it has")
             return False
         try:
             if not self._coins:

@@ -70,6 +70,16 @@ def rules_of(fund: FundConfig) -> Rules:
     )
 
 
+def unread(report: AuditReport, ns: int, patience_ns: int) -> str:
+    """Why an audit's books are no ground to lend on, however young the audit is; empty: they are one."""
+    for pod in report.pods:
+        if pod.known_ns == 0:
+            return f"the auditor has not read the account of {pod.pod} yet"
+        if pod.known_ns is not None and ns - pod.known_ns > patience_ns:
+            return f"the auditor has not read the account of {pod.pod} for {(ns - pod.known_ns) / SECOND:.0f} s"
+    return ""
+
+
 def halted_by(report: AuditReport) -> dict[str, tuple[str, ...]]:
     """Ids of each pod's own open breaks that halt it."""
     grave = (Level.HALTED, Level.BREAKER)
