@@ -55,6 +55,7 @@ from slipstream.venues.hyperliquid.signing import Signer
 SECOND = 1_000_000_000
 LOOK_EVERY = 2.5  # wall seconds between two looks at a troubled account: the address of this machine has one budget
 IP_WEIGHT = 600  # spent in trouble alone: a look weighs 24
+CHECKPOINT_ROWS = 2_000  # beats come by the second: a start must not take the time of all that were ever heard
 KEEP_ROWS = 200_000
 
 
@@ -80,12 +81,20 @@ class BreakerRun(msgspec.Struct, frozen=True):
     wall_ns: int
 
 
+class Known(msgspec.Struct, frozen=True):
+    """A checkpoint: what was known after a row."""
+
+    seq: int
+    state: BreakerState
+
+
 class Story:
     """The breaker's fold over all its lives: what was ordered is remembered, who was heard is not."""
 
     def __init__(self) -> None:
         self.terms: BreakerTerms | None = None
         self._state: BreakerState | None = None
+        self._restored = 0  # the row after which it was taken up
 
     @property
     def state(self) -> BreakerState:
@@ -100,12 +109,21 @@ class Story:
         self._state = begin(run.terms, run.wall_ns) if known is None else resume(run.terms, known, run.wall_ns)
 
     def turn(self, session: DecisionSession) -> None:
-        """Another life begins, as journalled."""
-        self.start(session.read_config(BreakerRun))
+        """Another life begins, as journalled; one that was under way when the checkpoint was made goes on."""
+        run = session.read_config(BreakerRun)
+        if session.seq < self._restored:
+            self.terms = run.terms
+        else:
+            self.start(run)
+
+    def checkpoint(self, seq: int) -> bytes:
+        """What is known after a row."""
+        return msgspec.msgpack.encode(Known(seq, self.state))
 
     def restore(self, state: bytes) -> None:
         """Continue from a checkpoint."""
-        self._state = msgspec.msgpack.decode(state, type=BreakerState)
+        known = msgspec.msgpack.decode(state, type=Known)
+        self._state, self._restored = known.state, known.seq
 
     def __call__(self, given: Input) -> tuple[Output, ...]:
         assert self.terms is not None
@@ -132,7 +150,7 @@ class Breaker:
         self.error: str | None = None
         self.decisions: list[Decision] = []
         self._story = Story()
-        recover(journal, self._story, on_session=self._story.turn)
+        self.recovered = recover(journal, self._story, on_session=self._story.turn, restore=self._story.restore)
         run = BreakerRun(terms, time.time_ns())
         journal.begin(run, ns=host.clock.now())
         self._story.start(run)
@@ -147,6 +165,9 @@ class Breaker:
                 one = waiting.pop(0)
                 outputs = self._story(one)
                 self.journal.append([(one, outputs)])
+                if self.journal.last_seq % CHECKPOINT_ROWS == 0:
+                    self.journal.checkpoint(self.journal.last_seq, self._story.checkpoint(self.journal.last_seq))
+                    self.journal.prune(KEEP_ROWS)
                 for output in outputs:
                     answer = await self._act(output)
                     if answer is not None:

@@ -1,0 +1,76 @@
+"""The breaker as a process: what it keeps, what it hears, and what it does with its hands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from slipstream.federation.breaker.state import BreakerTerms, Heard, Tick
+from slipstream.model.mandate import Halt, TradingState
+from slipstream.model.messages import Beat
+from slipstream.model.topics import Topics
+from slipstream.processes import breaker as process_module
+from slipstream.processes.breaker import Breaker, Story, open_breaker
+from slipstream.processes.fund import FundOptions, load_fund
+from slipstream.processes.host import Host
+from slipstream.runtime.bus.memory import MemoryBroker, MemoryBus
+from slipstream.runtime.clock import ScaledClock
+from slipstream.runtime.decisions import DecisionJournal, verify
+from slipstream.runtime.telemetry import logger
+from slipstream.venues.hyperliquid.hands import Hands
+
+FUND = Path(__file__).parents[2] / "configs" / "fund.yml"
+TERMS = BreakerTerms(pods=("brawler", "gradient"), schedule_cancel_ns=0)
+SECOND = 1_000_000_000
+
+
+class Idle:
+    """Hands that are never needed here."""
+
+    async def cancel(self, orders: Sequence[tuple[str, str]]) -> list[str]:
+        return []
+
+
+def started(journal: DecisionJournal[Any, Any], bus: MemoryBus) -> Breaker:
+    fund = load_fund(FundOptions(fund=FUND), env={})
+    host = Host("breaker", fund, ScaledClock(1.0), bus, Topics(fund.realm), 1)
+    return Breaker(host, TERMS, journal, cast("Hands", Idle()), logger(process="breaker"))
+
+
+async def live(process: Breaker, seconds: int, wall_ns: int) -> int:
+    """Beats and ticks as they come; the wall's time after them."""
+    for n in range(seconds):
+        wall_ns += SECOND
+        for name in ("brawler", "auditor", *(("gradient",) if n % 40 < 20 else ())):
+            await process.take(Heard(Beat(name, 1, 1, n, wall_ns, wall_ns), name, wall_ns, wall_ns))
+        await process.take(Tick(wall_ns, wall_ns))
+    return wall_ns
+
+
+async def test_weeks_of_beats_neither_fill_the_disk_nor_slow_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "CHECKPOINT_ROWS", 40)
+    monkeypatch.setattr(process_module, "KEEP_ROWS", 90)
+    async with MemoryBus(MemoryBroker(), "breaker") as bus:
+        with open_breaker(tmp_path / "journal.db") as journal:
+            process = started(journal, bus)
+            now = process._story.state.started_wall_ns
+            halt = Halt(now, TradingState.HALTED, "operator", "stop", "resume", now)
+            await process.take(Heard(halt, "gradient", now, now))
+            now = await live(process, 60, now)
+            state, last = process._story.state, journal.last_seq
+        with open_breaker(tmp_path / "journal.db") as journal:
+            assert sum(1 for _ in journal.read_raw()) <= 90 + 40
+            again = started(journal, bus)
+            assert again.recovered <= 40 < last
+            assert again._story.state.pods["gradient"].halts == state.pods["gradient"].halts
+            await live(again, 60, now)
+        story = Story()
+        with open_breaker(tmp_path / "journal.db", read_only=True) as journal:
+            verdict = verify(journal, story, on_session=story.turn, restore=story.restore)
+        assert verdict.skipped > 0 and verdict.outputs > 0, "from a checkpoint in the middle of a life"
+        assert verdict.identical, verdict.difference
