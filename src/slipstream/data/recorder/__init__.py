@@ -1,0 +1,1 @@
+"""What was heard, kept as it was heard: lines, segments, and the tables made of them."""
