@@ -128,7 +128,7 @@ def read_bars(
     ended = [name for j, name in enumerate(names) if not held[-1, j]]
     if ended:
         notes.append(f"{len(ended)} coins end before the file does: {', '.join(ended)}")
-    rates, gaps = (None, None) if funding is None else _funding(funding, names, grid, step)
+    rates, gaps = (None, None) if funding is None else read_funding(funding, names, grid, step)
     return Bars(
         coins=names,
         opened=grid,
@@ -149,10 +149,13 @@ def _ends(held: npt.NDArray[np.bool_]) -> tuple[int, int]:
     return int(places[0]), int(places[-1])
 
 
-def _funding(
+def read_funding(
     path: Path, names: tuple[str, ...], grid: npt.NDArray[np.int64], step: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Rates summed by the bar that they are settled in (after its open, up to its close), and how many are missing."""
+    """Rates summed by the bar that they are settled in (after its open, up to its close), and how many are missing.
+
+    ``grid`` holds the bars' opens, evenly ``step`` ms apart. Raises BarsError.
+    """
     frame = _table(path, ("coin", "ts", "rate"))
     frame = frame[frame["coin"].isin(names)]
     # the venue stamps a settlement some milliseconds after the full hour

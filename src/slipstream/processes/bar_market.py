@@ -1,0 +1,106 @@
+"""The bars that a backtest or a sweep asks for: from files, from returns, or made up."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from pydantic import BaseModel
+
+from slipstream.core.signals.bars import Bars
+from slipstream.model.errors import ConfigError
+from slipstream.processes.backtest_request import BacktestRequest
+from slipstream.runtime.config import load
+
+NO_MARKET = (
+    "no market: give --bars FILE (coin, ts, open, close, volume), --returns-csv FILE (time, then one column of simple "
+    "returns a coin), or try it on made-up bars with --demo"
+)
+NO_FUNDING = "no funding: give --funding FILE (coin, ts, rate), or leave it out knowingly with --no-funding"
+
+
+class SignalTerms(Protocol):
+    """What bars must agree with."""
+
+    @property
+    def bar_hours(self) -> float:
+        """Length of a bar."""
+        ...
+
+
+class BarConfig(Protocol):
+    """What the config of a strategy over bars says of its market."""
+
+    @property
+    def coins(self) -> tuple[str, ...]:
+        """Coins traded; empty: all."""
+        ...
+
+    @property
+    def exclude(self) -> tuple[str, ...]:
+        """Coins left out."""
+        ...
+
+    @property
+    def signal(self) -> SignalTerms:
+        """The block that says how long a bar is."""
+        ...
+
+
+def settings_of(request: BacktestRequest) -> BaseModel:
+    """The strategy's config of a request. Raises ConfigError."""
+    return load(request.settings_path(), request.entry.config_model(), overrides=request.overrides)
+
+
+def market_of(request: BacktestRequest, config: BarConfig) -> Bars:
+    """The bars of a request, of the coins that the config trades. Raises ConfigError and BarsError."""
+    given = [name for name in ("bars", "returns_csv", "demo") if getattr(request, name)]
+    if len(given) > 1:
+        flags = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise ConfigError(f"{flags}: give one market, not several")
+    hours = config.signal.bar_hours
+    if request.demo:
+        from slipstream.research.synthetic_bars import synthetic_bars
+
+        bars = synthetic_bars(np.random.default_rng(request.seed), hours=round(hours))
+    elif request.returns_csv is not None:
+        from slipstream.data.returns import read_returns
+
+        bars = read_returns(request.returns_csv, request.funding, coins=config.coins)
+    elif request.bars is not None:
+        from slipstream.data.bars import read_bars
+
+        bars = read_bars(request.bars, request.funding, coins=config.coins)
+    else:
+        raise ConfigError(NO_MARKET)
+    if bars.funding is None and not request.no_funding:
+        raise ConfigError(NO_FUNDING)
+    return chosen(bars, config)
+
+
+def chosen(bars: Bars, config: BarConfig) -> Bars:
+    """The bars of the coins that a config trades. Raises ConfigError if bars and config do not fit."""
+    if bars.hours != config.signal.bar_hours:
+        raise ConfigError(
+            f"the bars last {bars.hours:g} h, signal.bar_hours says {config.signal.bar_hours:g}: make them agree, such "
+            f"as --set signal.bar_hours={bars.hours:g}"
+        )
+    absent = sorted(set(config.coins) - set(bars.coins))
+    if absent:
+        raise ConfigError(f"coins: the bars have no {', '.join(absent)}; take them off the list or give bars of them")
+    keep = [coin for coin in bars.coins if coin not in config.exclude and (not config.coins or coin in config.coins)]
+    if len(keep) < 2:
+        raise ConfigError(f"{len(keep)} coins are left after coins and exclude: a long and a short side need 2")
+    return bars.of(keep)
+
+
+def funding_of(request: BacktestRequest) -> Literal["data", "none"]:
+    """Whether funding is settled."""
+    return "none" if request.no_funding else "data"
+
+
+def as_plan(decided: Any) -> Any:
+    """A strategy's decisions as what the vectorised account takes."""
+    from slipstream.simulation.vectorised import Plan
+
+    return Plan(targets=decided.targets, sigma_day=decided.sigma_day, daily_usd=decided.daily_usd)

@@ -1,0 +1,144 @@
+"""Any registered strategy's backtest by its slug: one request, one record, one report."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from slipstream.core.signals.bars import Bars
+from slipstream.model.errors import ConfigError
+from slipstream.processes.backtest import backtest, run_backtest
+from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
+from slipstream.research.synthetic_bars import synthetic_bars
+from slipstream.strategies.registry import STRATEGIES, find
+
+ROOT = Path(__file__).resolve().parents[2]
+WEEKLY = {"trade.rebalance_hours": 168}
+app = typer.Typer()
+app.command("backtest")(backtest)
+
+
+def invoke(*words: str) -> Any:
+    return CliRunner().invoke(app, list(words))
+
+
+def asked(slug: str, **values: Any) -> BacktestRequest:
+    entry = find(slug)
+    return BacktestRequest(entry=entry, config=ROOT / entry.sample, **values)
+
+
+def returns_csv(folder: Path) -> Path:
+    bars = synthetic_bars(np.random.default_rng(3), coins=12, days=80)
+    path = folder / "returns.csv"
+    lines = [",".join(["time", *bars.coins])]
+    for t, opened in enumerate(bars.opened):
+        cells = [f"{bars.close[t, j] / bars.open[t, j] - 1.0:.10f}" for j in range(len(bars.coins))]
+        lines.append(",".join([str(int(opened) + 4 * 3_600_000), *("" if c == "nan" else c for c in cells)]))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("slug", sorted(STRATEGIES))
+def test_every_hook_of_every_strategy_is_there(slug: str) -> None:
+    entry = find(slug)
+    for name in ("pod", "backtest", "decisions", "kernel", "recall"):
+        if getattr(entry, name):
+            assert callable(entry.hook(name)), name
+
+
+def test_gradient_on_made_up_bars_adds_up() -> None:
+    record = run_backtest(asked("gradient", demo=True, overrides=WEEKLY))
+    profit = float(record.equity[-1]) - record.capital
+    assert sum(record.coin_pnl.values()) == pytest.approx(profit)
+    assert set(record.costs) == {"fee", "spread", "impact"} and all(part.sum() > 0 for part in record.costs.values())
+    assert record.turnover[0] > 0.0 and record.gross.max() <= 1.3 * record.equity.max()
+    assert record.settings["strategy"] == "gradient"
+    again = run_backtest(asked("gradient", demo=True, overrides=WEEKLY))
+    assert (again.equity == record.equity).all()
+
+
+def test_more_cost_is_less_money() -> None:
+    dear = run_backtest(asked("gradient", demo=True, overrides=WEEKLY, half_spread=0.01))
+    cheap = run_backtest(asked("gradient", demo=True, overrides=WEEKLY, half_spread=0.0))
+    assert dear.equity[-1] < cheap.equity[-1] and not cheap.costs["spread"].any()
+
+
+def test_the_kernel_over_bars_earns_much_the_same() -> None:
+    """Both trade the same books; the kernel's capital is fixed, and so are its lots and its bands."""
+    quick = {**WEEKLY, "trade.passive_minutes": 0, "trade.min_trade_usd": 0.01, "trade.band": 0.0}
+    wide = {"gross_cap": 1e9, "coin_cap": 1e9, "trade.max_order_usd": 1e9, "trade.drawdown_stop": 0.99}
+    request = asked("gradient", demo=True, overrides={**quick, **wide}, capital=20_000.0, seed=2)
+    by_plan, by_kernel = run_backtest(replace(request, impact=0.0)), run_backtest(replace(request, kernel=True))
+    assert by_kernel.slug == by_plan.slug and "live kernel" in by_kernel.assumptions[0]
+    profit = float(by_kernel.equity[-1]) - by_kernel.capital
+    assert sum(by_kernel.coin_pnl.values()) == pytest.approx(profit, abs=0.01)
+    days = 42
+    left, right = (np.diff(np.log(r.equity))[-days * 6 :] for r in (by_plan, by_kernel))
+    assert np.corrcoef(left, right)[0, 1] > 0.95
+    assert by_kernel.funding.sum() == pytest.approx(by_plan.funding.sum(), rel=0.5, abs=50.0)
+
+
+def test_returns_as_the_market(tmp_path: Path) -> None:
+    path = returns_csv(tmp_path)
+    record = run_backtest(asked("gradient", returns_csv=path, no_funding=True, overrides=WEEKLY))
+    assert not record.funding.any() and not record.costs["impact"].any()
+    assert "FUNDING LEFT OUT, as asked" in record.assumptions and "index" in record.findings[0]
+
+
+def test_brawler_against_the_emulated_exchange() -> None:
+    values = {"symbols": [{"symbol": "WLFI", "order_size": 2000, "max_inventory": 10000}]}
+    request = asked("brawler", demo=True, hours=0.1, overrides={**values, "base_spread": 0.00035, "k": 0.5})
+    record = run_backtest(request)
+    assert len(record.stamps) == 6 and (np.diff(record.stamps) == 60_000).all()
+    assert record.turnover.sum() > 0.0 and (record.gross < 20_000.0).all()
+    profit = float(record.equity[-1]) - record.capital
+    assert sum(record.coin_pnl.values()) == pytest.approx(profit, abs=0.001)
+    assert (run_backtest(request).equity == record.equity).all()
+
+
+@pytest.mark.parametrize(
+    ("slug", "values", "said"),
+    [
+        ("gradient", {}, "no market"),
+        ("gradient", {"demo": True, "bars": Path("x.csv")}, "--bars and --demo: give one market"),
+        ("gradient", {"demo": True, "hours": 1.0}, "--hours has no meaning here"),
+        ("gradient", {"demo": True, "overrides": {"trade.rebalance": 3}}, "rebalance"),
+        ("gradient", {"demo": True, "overrides": {"coins": ["BTC", "NOPE"]}}, "the bars have no NOPE"),
+        ("brawler", {}, "give one market"),
+        ("brawler", {"bars": Path("x.csv")}, "--bars has no meaning here"),
+        ("brawler", {"demo": True, "kernel": True}, "--kernel has no meaning here"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(slug: str, values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        run_backtest(asked(slug, **values))
+
+
+def test_returns_without_funding_need_a_word(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--no-funding"):
+        run_backtest(asked("gradient", returns_csv=returns_csv(tmp_path)))
+
+
+def test_bars_of_another_length_are_refused() -> None:
+    from slipstream.processes.bar_market import chosen, settings_of
+
+    bars: Bars = synthetic_bars(np.random.default_rng(1), coins=5, days=5, hours=1)
+    config: Any = settings_of(asked("gradient"))
+    with pytest.raises(ConfigError, match=re.escape("--set signal.bar_hours=1")):
+        chosen(bars, config)
+
+
+def test_overrides_are_read_as_yaml() -> None:
+    assert parse_overrides(["a.b=3", "coins=[BTC, ETH]", "x=true"]) == {"a.b": 3, "coins": ["BTC", "ETH"], "x": True}
+    for pair, said in (("a", "write key=value"), ("a=", "write key=value"), ("a=[", "is not a value")):
+        with pytest.raises(ConfigError, match=said):
+            parse_overrides([pair])
+    with pytest.raises(ConfigError, match="given twice"):
+        parse_overrides(["a=1", "a=2"])
