@@ -348,6 +348,15 @@ def test_a_new_process_remembers_orders_and_gives_everyone_time() -> None:
     assert not any(isinstance(one, Alert) for one in street.give(Tick(street.ns, street.wall)))
 
 
+def test_a_new_process_does_not_take_a_dead_auditor_for_one_that_came_back() -> None:
+    street = Street()
+    street.pass_time(10, beating=PODS)
+    street.state = resume(TERMS, street.state, street.wall)
+    assert not any(isinstance(one, Latch) for one in street.pass_time(20, beating=PODS)), "they go on reducing"
+    (latch,) = [one for one in street.pass_time(1) if isinstance(one, Latch)]
+    assert isinstance(latch.message, Resume)
+
+
 AMOUNT = st.integers(-5, 5).map(D)
 MESSAGES = st.one_of(
     st.tuples(st.just("beat"), st.sampled_from([*PODS, "auditor"])),

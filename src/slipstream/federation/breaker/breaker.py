@@ -213,7 +213,12 @@ def _verdict(
 
 def _tick(terms: BreakerTerms, state: BreakerState, tick: Tick) -> Step:
     out: list[Output] = []
-    silent = tuple(p for p in terms.watched if _silence(state, p, tick.wall_ns) > terms.beat_missed_wall_ns)
+    silent = tuple(
+        p
+        for p in terms.watched
+        # who was silent when this process started is, until it is heard
+        if _silence(state, p, tick.wall_ns) > terms.beat_missed_wall_ns or (p in state.silent and p not in state.beats)
+    )
     if silent and not state.silent:
         why = f"no beat of the {', '.join(silent)}"
         halt = Halt(tick.ns, TradingState.REDUCING, BREAKER, why, "its beat comes back", tick.ns)
