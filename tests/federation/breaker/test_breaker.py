@@ -141,6 +141,16 @@ def test_an_expired_lease_ends_increases_then_everything() -> None:
     assert cancelled(street.see(more, less, BTC="1")) == []
 
 
+def test_orders_that_together_would_turn_a_position_round_do_not_all_stay() -> None:
+    street = Street()
+    street.hear(lease("maker", valid_s=5.0), "maker")
+    street.audit(maker={"BTC": "3"})
+    street.pass_time(6)
+    sells = [order("maker", n, side=Side.SELL, sz="1") for n in range(1, 6)]
+    kept = [one.cloid for one in sells if one.cloid not in cancelled(street.see(*sells, BTC="3"))]
+    assert len(kept) == 3, "three close it, a fourth and a fifth would open a short"
+
+
 def test_a_halted_pod_has_a_moment_to_cancel_by_itself() -> None:
     street = Street()
     street.pass_time(1)

@@ -266,7 +266,7 @@ def _seen(terms: BreakerTerms, state: BreakerState, seen: Seen) -> Step:
             continue
         orders = _orders(slug, seen.orders)
         held = state.pods[slug].positions
-        going = [o for o in orders if verdict >= EVERYTHING or _increases(o, held.get(o.coin, ZERO))]
+        going = orders if verdict >= EVERYTHING else _increasing(orders, held)
         if going:
             out.append(CancelOrders(tuple((o.coin, o.cloid) for o in going), f"{slug}: " + "; ".join(why)))
         watch = state.pods[slug]
@@ -288,9 +288,17 @@ def _orders(slug: str, orders: Iterable[Order]) -> list[Order]:
     return [o for o in orders if o.cloid.startswith((pod_prefix(slug), breaker_prefix(slug)))]
 
 
-def _increases(order: Order, position: Decimal) -> bool:
-    """Whether an order could leave a larger position than there is."""
-    return position * order.side.sign >= 0 or order.remaining > abs(position)
+def _increasing(orders: Iterable[Order], held: dict[str, Decimal]) -> list[Order]:
+    """Orders that could leave a larger position than there is, or with those before them turn it round."""
+    left = dict(held)
+    out: list[Order] = []
+    for order in orders:
+        position = left.get(order.coin, ZERO)
+        if position * order.side.sign >= 0 or order.remaining > abs(position):
+            out.append(order)
+        else:
+            left[order.coin] = position + order.remaining * order.side.sign
+    return out
 
 
 def _reduce(terms: BreakerTerms, slug: str, held: dict[str, Decimal], seen: Seen, why: str) -> list[Output]:
