@@ -319,6 +319,14 @@ def test_an_audit_whose_books_stand_still_does_not_close_a_position_twice() -> N
     assert street.state.pods["maker"].flatten is None
 
 
+def test_everybody_flattened_takes_in_orders_that_bear_no_cloid() -> None:
+    street = Street()
+    street.pass_time(1)
+    street.hear(Flatten(street.ns, "", "operator", "the end", street.ns))
+    by_hand = msgspec.structs.replace(order("stranger", 77), cloid="")
+    assert cancelled(street.see(by_hand, BTC="2")) == ["77"]
+
+
 def test_halted_and_dead_for_long_is_flattened() -> None:
     street = Street()
     street.pass_time(1)

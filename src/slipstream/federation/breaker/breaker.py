@@ -325,7 +325,10 @@ def _flatten_account(terms: BreakerTerms, state: BreakerState, seen: Seen) -> tu
     rest = {coin: szi for coin, szi in seen.positions.items() if szi}
     explained = set() if state.silent else {coin for watch in state.pods.values() for coin in watch.positions}
     if seen.orders:
-        foreign = tuple((o.coin, o.cloid) for o in seen.orders if not any(_orders(s, [o]) for s in terms.pods))
+        # a person's order, or one of the venue's own page, may bear no cloid: its number names it
+        foreign = tuple(
+            (o.coin, o.cloid or str(o.oid)) for o in seen.orders if not any(_orders(s, [o]) for s in terms.pods)
+        )
         return state, [CancelOrders(foreign, "flatten everything")] if foreign else []
     if not rest:
         said = Decision("flat", "", "no order rests and no position is open", seen.ns)

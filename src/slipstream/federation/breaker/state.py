@@ -70,7 +70,7 @@ Input = Heard | Seen | Tick | Answered
 
 
 class CancelOrders(msgspec.Struct, frozen=True, tag="cancel_orders"):
-    """Cancel these: (coin, cloid) each."""
+    """Cancel these: (coin, cloid) each; (coin, oid) where an order bears no cloid."""
 
     orders: tuple[tuple[str, str], ...]
     why: str

@@ -60,6 +60,10 @@ class Hands:
         orders = await self._rest.info("frontendOpenOrders", list[wire.WireOrder], user=self._address)
         state = await self._rest.info("clearinghouseState", wire.Clearinghouse, user=self._address)
         mids = await self._rest.info("allMids", dict[str, Decimal])
+        coins = {row.coin for row in orders} | {row.position.coin for row in state.asset_positions}
+        if not coins <= self._instruments.keys():  # listed since they were read
+            meta = await self._rest.info("meta", wire.Meta)
+            self._instruments = {i.coin: i for i in wire.to_instruments(meta)}
         positions = {row.position.coin: wire.to_position(row.position).szi for row in state.asset_positions}
         return Sight(
             orders=tuple(wire.to_order(row) for row in orders),
@@ -69,15 +73,27 @@ class Hands:
         )
 
     async def cancel(self, orders: Sequence[tuple[str, str]]) -> list[str]:
-        """Cancel (coin, cloid) pairs; what the venue said of those it did not cancel. Raises Retry, OutcomeUnknown."""
-        said: list[str] = []
-        known = [Cancel(cloid, coin) for coin, cloid in orders if coin in self._instruments and cloid]
-        for start in range(0, len(known), BATCH):
-            batch = known[start : start + BATCH]
-            (request,) = requests((), (), batch, self._instruments)
-            answer = await self._act(request, len(batch))
-            said += [str(row) for row in statuses(answer, len(batch)) if row != "success"]
+        """Cancel (coin, cloid) pairs, or (coin, oid) of orders that bear no cloid.
+
+        Returns what the venue said of those it did not cancel. Raises Retry, OutcomeUnknown.
+        """
+        said = [f"{coin} is not a perp of this venue" for coin, _ in orders if coin not in self._instruments]
+        known = [(coin, name) for coin, name in orders if coin in self._instruments]
+        for named in (True, False):
+            same = [(coin, name) for coin, name in known if name.startswith("0x") is named]
+            for start in range(0, len(same), BATCH):
+                batch = same[start : start + BATCH]
+                answer = await self._act(self._cancels(batch) if named else self._cancels_by_oid(batch), len(batch))
+                said += [str(row) for row in statuses(answer, len(batch)) if row != "success"]
         return said
+
+    def _cancels(self, orders: Sequence[tuple[str, str]]) -> Request:
+        (request,) = requests((), (), [Cancel(cloid, coin) for coin, cloid in orders], self._instruments)
+        return request
+
+    def _cancels_by_oid(self, orders: Sequence[tuple[str, str]]) -> Request:
+        rows = [{"a": self._instruments[coin].asset, "o": int(oid)} for coin, oid in orders]
+        return Request({"type": "cancel", "cancels": rows}, ())
 
     async def reduce(self, cloid: str, coin: str, side: Side, sz: Decimal, px: Decimal) -> str:
         """Close up to ``sz`` at ``px`` or better, at once or not at all; what the venue said."""
