@@ -32,8 +32,7 @@ from slipstream.runtime.telemetry import start_logging
 from slipstream.strategies.brawler.config import MILLI, BrawlerConfig, from_public
 from slipstream.strategies.brawler.inventory import read_inventory
 from slipstream.strategies.brawler.strategy import SLUG, Brawler
-from slipstream.strategies.gradient.config import from_public as read_gradient
-from slipstream.strategies.gradient.strategy import Gradient
+from slipstream.strategies.registry import find
 from slipstream.venues.binance.feed import PUBLIC_URL, BinanceFeed, FeedOptions, symbol_of
 from slipstream.venues.hyperliquid.broker import BrokerOptions, HyperliquidBroker
 from slipstream.venues.hyperliquid.signing import Signer
@@ -168,12 +167,15 @@ def record_of(plan: Plan, speed: float) -> dict[str, Any]:
 def strategy_of(session: Session) -> Strategy:
     """The strategy that a journalled session ran, for `slipstream replay`. Raises ConfigError."""
     record = session.strategy_config
-    if record.get("strategy") == "gradient":
-        return Gradient(read_gradient(record["config"]), tuple(record["coins"]), session.slug)
-    if session.slug != SLUG:
+    if "strategy" not in record and session.slug != SLUG:
         raise ConfigError(f"journal: no strategy is called {session.slug!r} in this release")
+    return find(record.get("strategy", SLUG)).recalled(record, session.slug)
+
+
+def recalled(record: Mapping[str, Any], slug: str) -> Strategy:
+    """The Brawler that a session's record describes."""
     elsewhere = {coin: Decimal(size) for coin, size in record.get("elsewhere", {}).items()}
-    return Brawler(from_public(record["config"]).scaled(float(record.get("speed", 1.0))), elsewhere)
+    return Brawler(from_public(record["config"]).scaled(float(record.get("speed", 1.0))), elsewhere, slug=slug)
 
 
 def check_owner(journal: Journal, record: Mapping[str, Any]) -> None:
