@@ -5,6 +5,7 @@ import random
 from decimal import Decimal
 from functools import reduce
 
+import msgspec
 import pytest
 
 from slipstream.console.fund_json import SCHEMA, to_json
@@ -167,6 +168,16 @@ def test_a_writer_speaks_for_itself_alone() -> None:
     state = heard(halt("auditor", "brawler", 5), resume("breaker", "brawler", 9))
     assert [p.halt.who for p in halts_in_force(state)] == ["auditor"]
     assert halts_in_force(fold(state, resume("operator", "all", 9))) == ()
+
+
+def test_nobody_is_heard_in_another_s_name() -> None:
+    told = heard(report("gradient", 5), beat("auditor", 5))
+    forged = [
+        msgspec.structs.replace(report("gradient", 9), topic=TOPICS.pod("brawler", "report")),
+        msgspec.structs.replace(beat("auditor", 9), topic=TOPICS.beat("brawler")),
+    ]
+    after = reduce(fold, forged, told)
+    assert (after.pods, after.processes) == (told.pods, told.processes)
 
 
 def test_a_halt_for_all_from_which_everybody_was_resumed_holds_nobody() -> None:

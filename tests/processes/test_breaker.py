@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from slipstream.federation.breaker.state import BreakerTerms, Heard, Tick
-from slipstream.model.mandate import Halt, TradingState
+from slipstream.model.mandate import Halt, Resume, TradingState
 from slipstream.model.messages import Beat
 from slipstream.model.topics import Topics
 from slipstream.processes import breaker as process_module
@@ -17,6 +17,7 @@ from slipstream.processes.breaker import Breaker, Story, open_breaker
 from slipstream.processes.fund import FundOptions, load_fund
 from slipstream.processes.host import Host
 from slipstream.runtime.bus.memory import MemoryBroker, MemoryBus
+from slipstream.runtime.bus.port import Received
 from slipstream.runtime.clock import ScaledClock
 from slipstream.runtime.decisions import DecisionJournal, verify
 from slipstream.runtime.telemetry import logger
@@ -38,6 +39,24 @@ def started(journal: DecisionJournal[Any, Any], bus: MemoryBus) -> Breaker:
     fund = load_fund(FundOptions(fund=FUND), env={})
     host = Host("breaker", fund, ScaledClock(1.0), bus, Topics(fund.realm), 1)
     return Breaker(host, TERMS, journal, cast("Hands", Idle()), logger(process="breaker"))
+
+
+async def test_nobody_is_heard_in_another_s_name(tmp_path: Path) -> None:
+    topics = Topics("demo")
+    async with MemoryBus(MemoryBroker(), "breaker") as bus:
+        with open_breaker(tmp_path / "journal.db") as journal:
+            hear = started(journal, bus).hears
+            beat, halt = Beat("auditor", 1, 1, 1, 1, 1), Halt(1, TradingState.HALTED, "auditor", "w", "c")
+            assert hear(Received(topics.beat("auditor"), beat, "x", False, 1)) is not None
+            assert hear(Received(topics.beat("brawler"), beat, "x", False, 1)) is None, (
+                "a pod cannot keep the auditor alive"
+            )
+            assert hear(Received(topics.halt("auditor", "all"), halt, "x", False, 1)) is not None
+            assert hear(Received(topics.halt("allocator", "all"), halt, "x", False, 1)) is None
+            mine = hear(Received(topics.halt("allocator", "all"), Resume(9, "allocator", "w"), "x", False, 1))
+            assert mine is not None and isinstance(mine.message, Resume) and mine.message.whose == "allocator"
+            every = hear(Received(topics.halt("operator", "all"), Resume(9, "operator", "w"), "x", False, 1))
+            assert every is not None and isinstance(every.message, Resume) and every.message.whose == ""
 
 
 async def live(process: Breaker, seconds: int, wall_ns: int) -> int:

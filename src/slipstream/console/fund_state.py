@@ -148,11 +148,11 @@ def fold(state: FundState, received: Received) -> FundState:
     at = _heard_at(received)
     state = _change(state, heard=state.heard + 1, heard_ns=max(state.heard_ns, received.received_ns))
     if isinstance(message, Beat):
-        return _beat(state, message, received)
+        return _beat(state, message, received) if message.process == level[-1] else state
     if isinstance(message, PodReport):
         if level[-1] == "status":
             return _status(state, level[-2], message.phase, retained=received.retained)
-        return _report(state, message, at)
+        return _report(state, message, at) if message.pod == level[-2] else state
     if isinstance(message, AuditReport):
         return _audit(state, message, at)
     if isinstance(message, Break):

@@ -134,6 +134,8 @@ def _change(update: wire.OrderUpdate) -> OrderChange:
 def heard_from(received: Received) -> Heard | None:
     """A message of the bus in the auditor's words; None for what it does not weigh, its own halts included.
 
+    The topic says who spoke, because its writer alone may write there: words in another's name are not heard.
+
     An operator's Configure to ``auditor`` with the value ``resolve`` closes the break it names.
     """
     message = received.message
@@ -142,9 +144,11 @@ def heard_from(received: Received) -> Heard | None:
     if isinstance(message, Configure):
         named = message.values.get("resolve")
         return Resolve(named, message.who, message.why) if named is not None and message.pod == WHO else None
-    if isinstance(message, PodReport | Mandate | StageChange | Beat):
-        return message
-    return None
+    if isinstance(message, PodReport):
+        return message if received.topic.endswith(f"/pod/{message.pod}/report") else None
+    if isinstance(message, Beat):
+        return message if received.topic.endswith(f"/beat/{message.process}") else None
+    return message if isinstance(message, Mandate | StageChange) else None
 
 
 def _halt_from(topic: str, message: Halt | Resume) -> Addressed | None:

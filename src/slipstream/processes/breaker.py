@@ -36,10 +36,12 @@ from slipstream.federation.breaker.state import (
 )
 from slipstream.model.cloid import BREAKER, Cloid, pod_id
 from slipstream.model.errors import ConfigError, OutcomeUnknown, Retry, VenueRejected
-from slipstream.model.messages import Decision
+from slipstream.model.mandate import Halt, Resume
+from slipstream.model.messages import Beat, Decision
 from slipstream.pods import is_local
 from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
+from slipstream.runtime.bus.acl import OPERATOR
 from slipstream.runtime.bus.port import Received
 from slipstream.runtime.decisions import DecisionJournal, DecisionSession, recover
 from slipstream.runtime.status import StatusServer
@@ -180,11 +182,22 @@ class Breaker:
             topics.beat("+"), topics.halt("+", "+"), topics.mandate("+"), topics.flatten("+"), topics.audit
         )
         async for received in self.host.bus.messages():
-            await self.take(self._heard(received))
+            heard = self.hears(received)
+            if heard is not None:
+                await self.take(heard)
 
-    def _heard(self, received: Received) -> Heard:
-        slug = received.topic.rsplit("/", 1)[1]
-        return Heard(received.message, slug, self.host.clock.now(), received.received_ns)
+    def hears(self, received: Received) -> Heard | None:
+        """A message with whom it concerns. None where it speaks in another's name: the topic says who may write it."""
+        writer, slug = received.topic.rsplit("/", 2)[1:]
+        message = received.message
+        if isinstance(message, Beat) and message.process != slug:
+            return None
+        if isinstance(message, Halt | Resume) and writer != OPERATOR:
+            if message.who.partition(":")[0] != writer:
+                return None
+            if isinstance(message, Resume):
+                message = msgspec.structs.replace(message, whose=writer)
+        return Heard(message, slug, self.host.clock.now(), received.received_ns)
 
     async def watch(self) -> None:
         """Tick, and look at the account whenever something is amiss."""

@@ -171,6 +171,20 @@ def test_only_those_who_may_halt_are_heard() -> None:
     assert heard_from(received(TOPICS.configure("brawler"), Configure(1, "brawler", {"a": "b"}, "a", "b", 3))) is None
 
 
+def test_nobody_is_heard_in_another_s_name() -> None:
+    def received(topic: str, message: Any) -> Received:
+        return Received(topic, message, "x", False, 0)
+
+    report = PodReport(
+        pod="gradient", account="0x", run=9, seq=9, ns=1, wall_ns=1, phase="running", state=TradingState.ACTIVE
+    )
+    assert heard_from(received(TOPICS.pod("gradient", "report"), report)) == report
+    assert heard_from(received(TOPICS.pod("brawler", "report"), report)) is None
+    beat = Beat("breaker", 1, 1, 1, 1, 1)
+    assert heard_from(received(TOPICS.beat("breaker"), beat)) == beat
+    assert heard_from(received(TOPICS.beat("brawler"), beat)) is None
+
+
 def test_times_of_the_config_are_wall_seconds(tmp_path: Path) -> None:
     terms = terms_of(fund("0x" + "a" * 40, tmp_path), 60.0)
     assert terms.limits.grace_ns == 42 * SECOND
