@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -35,10 +36,10 @@ class Idle:
         return []
 
 
-def started(journal: DecisionJournal[Any, Any], bus: MemoryBus) -> Breaker:
+def started(journal: DecisionJournal[Any, Any], bus: MemoryBus, wall: ScaledClock | None = None) -> Breaker:
     fund = load_fund(FundOptions(fund=FUND), env={})
     host = Host("breaker", fund, ScaledClock(1.0), bus, Topics(fund.realm), 1)
-    return Breaker(host, TERMS, journal, cast("Hands", Idle()), logger(process="breaker"))
+    return Breaker(host, TERMS, journal, cast("Hands", Idle()), logger(process="breaker"), wall=wall)
 
 
 async def test_nobody_is_heard_in_another_s_name(tmp_path: Path) -> None:
@@ -57,6 +58,37 @@ async def test_nobody_is_heard_in_another_s_name(tmp_path: Path) -> None:
             assert mine is not None and isinstance(mine.message, Resume) and mine.message.whose == "allocator"
             every = hear(Received(topics.halt("operator", "all"), Resume(9, "operator", "w"), "x", False, 1))
             assert every is not None and isinstance(every.message, Resume) and every.message.whose == ""
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600])
+async def test_a_step_of_the_wall_s_clock_neither_kills_nor_blinds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_s: int
+) -> None:
+    topics, now, offset = Topics("demo"), 0, 0
+    monkeypatch.setattr(time, "time_ns", lambda: 1_800_000_000 * SECOND + now + offset)
+
+    async def beats(process: Breaker, *names: str) -> None:
+        for name in names:
+            said = Received(topics.beat(name), Beat(name, 1, 1, 1, 1, 1), name, False, time.time_ns())
+            heard = process.hears(said)
+            assert heard is not None
+            await process.take(heard)
+
+    async with MemoryBus(MemoryBroker(), "breaker") as bus:
+        with open_breaker(tmp_path / "journal.db") as journal:
+            process = started(journal, bus, ScaledClock(wall=lambda: now))
+            everybody = ("brawler", "gradient", "auditor")
+            await beats(process, *everybody)
+            offset = step_s * SECOND
+            now += SECOND
+            await process.take(process.tick())
+            assert not any(watch.dead for watch in process._story.state.pods.values())
+            for _ in range(10):
+                now += SECOND
+                await beats(process, "gradient", "auditor")
+                await process.take(process.tick())
+            dead = {slug for slug, watch in process._story.state.pods.items() if watch.dead}
+            assert dead == {"brawler"} and process._story.state.silent == ()
 
 
 async def live(process: Breaker, seconds: int, wall_ns: int) -> int:

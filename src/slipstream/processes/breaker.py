@@ -43,6 +43,7 @@ from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
 from slipstream.runtime.bus.acl import OPERATOR
 from slipstream.runtime.bus.port import Received
+from slipstream.runtime.clock import ScaledClock, WallClock
 from slipstream.runtime.decisions import DecisionJournal, DecisionSession, recover
 from slipstream.runtime.status import StatusServer
 from slipstream.runtime.telemetry import Log, logger, process_line, start_logging
@@ -142,7 +143,14 @@ class Breaker:
     """The process: a fold, a journal, and hands."""
 
     def __init__(
-        self, host: Host, terms: BreakerTerms, journal: DecisionJournal[Input, Output], hands: Hands, log: Log
+        self,
+        host: Host,
+        terms: BreakerTerms,
+        journal: DecisionJournal[Input, Output],
+        hands: Hands,
+        log: Log,
+        *,
+        wall: ScaledClock | None = None,
     ) -> None:
         self.host = host
         self.terms = terms
@@ -151,9 +159,11 @@ class Breaker:
         self.log = log
         self.error: str | None = None
         self.decisions: list[Decision] = []
+        # silence is measured with it: a step of the machine's clock must neither kill a pod nor hide a dead one
+        self._wall = wall or WallClock()
         self._story = Story()
         self.recovered = recover(journal, self._story, on_session=self._story.turn, restore=self._story.restore)
-        run = BreakerRun(terms, time.time_ns())
+        run = BreakerRun(terms, self._wall.now())
         journal.begin(run, ns=host.clock.now())
         self._story.start(run)
         self._turn = asyncio.Lock()
@@ -197,21 +207,26 @@ class Breaker:
                 return None
             if isinstance(message, Resume):
                 message = msgspec.structs.replace(message, whose=writer)
-        return Heard(message, slug, self.host.clock.now(), received.received_ns)
+        return Heard(message, slug, self.host.clock.now(), self._wall.now())
+
+    def tick(self) -> Tick:
+        """The time, in the fold's words."""
+        return Tick(self.host.clock.now(), self._wall.now())
 
     async def watch(self) -> None:
         """Tick, and look at the account whenever something is amiss."""
         while True:
-            now, wall = self.host.clock.now(), time.time_ns()
-            await self.take(Tick(now, wall))
-            if needs_sight(self.terms, self._story.state, now, wall) and time.monotonic() - self._looked > LOOK_EVERY:
+            tick = self.tick()
+            await self.take(tick)
+            troubled = needs_sight(self.terms, self._story.state, tick.ns, tick.wall_ns)
+            if troubled and time.monotonic() - self._looked > LOOK_EVERY:
                 self._looked = time.monotonic()
                 try:
                     sight = await self.hands.look()
                 except (Retry, VenueRejected) as error:
                     self._note(f"cannot see the account: {error}")
                 else:
-                    seen = Seen(sight.orders, sight.positions, sight.mids, max(now, sight.ns), time.time_ns())
+                    seen = Seen(sight.orders, sight.positions, sight.mids, max(tick.ns, sight.ns), self._wall.now())
                     await self.take(seen)
             await asyncio.sleep(self.host.fund.breaker.every_s)
 
