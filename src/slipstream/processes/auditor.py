@@ -112,6 +112,7 @@ def view_of(account: str, look: Look) -> AccountView:
         changes_since_ns=look.updates_since_ns,
         changes=tuple(_change(update) for update in look.updates),
         requests_used=look.requests_used,
+        swept_ns=look.swept_ns,
     )
 
 
@@ -182,6 +183,10 @@ class AuditorProcess:
         self.recovered = recover(journal, self._fold, on_session=_sessions(self._fold), restore=_restorer(self._fold))
         self._fold.step = terms.auditor().step
         journal.begin(terms, ns=host.clock.now())
+        for account, reader in readers.items():
+            known = self.memory.accounts.get(account)
+            if known is not None and known.view is not None:
+                reader.begin_at(known.view.sure_ns)
         self._heard: list[Heard] = []
         self._bus_since_ns = 0
         self._took_ns = 0
@@ -227,6 +232,8 @@ class AuditorProcess:
         if self.journal.last_seq % CHECKPOINT_ROWS == 0:
             self.journal.checkpoint(self.journal.last_seq, msgspec.msgpack.encode(self.memory))
             self.journal.prune(KEEP_ROWS)
+        for account in self.memory.doubted:
+            self.readers[account].doubt()
         for item in told:
             await self._tell(item)
         self._took_ns = time.perf_counter_ns() - began

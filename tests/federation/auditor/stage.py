@@ -273,6 +273,8 @@ class FundStage:
         )
         self.memory, told = self.auditor.step(self.memory, seen)
         self.breaks += [(self.ns, item.message) for item in told if isinstance(item.message, Break)]
+        if self.memory.doubted:
+            self.auditor_reader.doubt()
 
     @asynccontextmanager
     async def audited(self) -> AsyncIterator[None]:

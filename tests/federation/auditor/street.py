@@ -185,6 +185,9 @@ class Street:
         self.memory = Memory()
         self.lie: Callable[[PodReport], PodReport] | None = None
         self.held: tuple[str, int] = ("", 0)
+        self.lost = 0.0  # part of the fills that the auditor's stream never brings
+        self.sweeps = True  # whether a second reading is to be had
+        self.swept = self.swept_ns = 0
         self.next_mandate = self.next_beat = self.ns
 
     @property
@@ -383,6 +386,17 @@ class Street:
         heapq.heappush(self.bus, (self.ns, self.count, Addressed(slug, order)))
         self.at(self.wire(), lambda: pod.obey(order))
 
+    def heard_fills(self, again: int) -> tuple[Fill, ...]:
+        """What the stream brings, and every 16th look, or when in doubt, a sweep of what it lost."""
+        fills = [fill for fill in self.log[self.told_fills :] if not self.rng.random() < self.lost]
+        fills = self.log[max(0, self.told_fills - again) : self.told_fills] + fills if not self.lost else fills
+        self.told_fills = len(self.log)
+        if self.lost and self.sweeps and (self.memory.doubted or self.cycles % 16 == 0):
+            fills = self.log[self.swept :]
+            self.swept, self.swept_ns = len(self.log), self.ns - self.wall(0.15)
+            self.swept = max(0, self.swept - 50)  # what came in the last moments is read again
+        return tuple(fills)
+
     def look(self) -> Observation:
         """What the auditor sees now: each part a little older than the other."""
         rng = self.rng
@@ -390,9 +404,9 @@ class Street:
         while self.bus and self.bus[0][0] <= self.ns:
             heard.append(heapq.heappop(self.bus)[2])
         again = 5 if rng.random() < 0.1 else 0
-        fills = tuple(self.log[max(0, self.told_fills - again) :])
+        fills = self.heard_fills(again)
         rows = tuple(self.funding_log[max(0, self.told_rows - again) :])
-        self.told_fills, self.told_rows = len(self.log), len(self.funding_log)
+        self.told_rows = len(self.funding_log)
         changes, self.changes = tuple(self.changes), []
         if rng.random() < 0.05:  # order updates are a hint: some never come
             changes, self.deaf_ns = (), self.ns
@@ -414,6 +428,7 @@ class Street:
                     changes_ns=self.ns,
                     changes_since_ns=self.deaf_ns,
                     changes=changes,
+                    swept_ns=self.swept_ns if self.lost else None,
                 ),
             ),
             marks=dict(self.px),

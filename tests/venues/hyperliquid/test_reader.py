@@ -94,3 +94,62 @@ async def test_cut_sockets_are_made_anew_and_what_was_missed_is_swept() -> None:
         found = told(reader)
         assert sorted(fill.tid for fill in found) == sorted(fill.tid for fill in brawler.fills)
         task.cancel()
+
+
+async def test_a_doubt_is_answered_by_a_sweep_and_nothing_else_says_sure() -> None:
+    async with fund_stage() as stage:
+        brawler = stage.pods["brawler"]
+        reader = AccountReader(stage.rest, stage.venue.url, stage.address, lambda: stage.ns, sweep_every=600.0)
+        task = stage.group.create_task(reader.run())
+        await stage.until(lambda: reader.known_ns > 0)
+        fault(stage, "freeze", channel="userFills", user=stage.address)
+        sent = stage.ns
+        await brawler.send(LOT)
+        await stage.until(lambda: reader.known_ns > sent)
+        look = reader.look()
+        assert look is not None and look.fills == ()
+        assert look.swept_ns < sent < look.fills_ns  # the stream says all is known, no sweep does
+        reader.doubt()
+        found: list[Fill] = []
+        for _ in range(500):
+            await asyncio.sleep(0.002)
+            found += told(reader)
+            if found:
+                break
+        look = reader.look()
+        fault(stage, "clear")
+        assert look is not None and look.swept_ns > sent
+        assert sum((fill.sz for fill in found), Decimal(0)) == look.positions["BTC"]
+        task.cancel()
+
+
+async def test_a_reader_that_knows_the_past_does_not_fetch_it_again() -> None:
+    async with fund_stage() as stage:
+        brawler = stage.pods["brawler"]
+        await brawler.send(LOT)
+        reader = quick(stage)
+        reader.begin_at(stage.ns + 120_000_000_000)
+        task = stage.group.create_task(reader.run())
+        await stage.until(lambda: reader.known_ns > 0)
+        assert told(reader) == ()
+        task.cancel()
+
+
+async def test_without_any_sweep_for_long_a_stream_is_not_believed() -> None:
+    clock = [0.0]
+    async with fund_stage() as stage:
+        reader = AccountReader(
+            stage.rest, stage.venue.url, stage.address, lambda: stage.ns, sweep_every=8.0, now=lambda: clock[0]
+        )
+        task = stage.group.create_task(reader.run())
+        await stage.until(lambda: reader.known_ns > 0)
+        clock[0] += 3 * 8.0 + 1.0
+        await stage.blocks_of(2)
+        look = reader.look()
+        assert look is not None
+        known = look.fills_ns
+        await stage.blocks_of(20)
+        look = reader.look()
+        assert look is not None
+        assert look.fills_ns == known < look.orders_ns
+        task.cancel()

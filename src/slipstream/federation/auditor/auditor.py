@@ -9,7 +9,7 @@ import msgspec
 
 from slipstream.federation.auditor.books import Books
 from slipstream.federation.auditor.case import ZERO, Case, Finding, newest_before, newest_known
-from slipstream.federation.auditor.checks import claims, conduct, flow, fund, lines, money, orders, silence
+from slipstream.federation.auditor.checks import fund, silence
 from slipstream.federation.auditor.escalate import (
     LEVELS,
     follow,
@@ -19,6 +19,7 @@ from slipstream.federation.auditor.escalate import (
     state_for,
     wanted,
 )
+from slipstream.federation.auditor.examine import examine, since_seen
 from slipstream.federation.auditor.hearing import heard_halt, heard_resume, listen
 from slipstream.federation.auditor.limits import AuditLimits
 from slipstream.federation.auditor.memory import Account, Marks, Memory, Pod, Traded
@@ -33,26 +34,6 @@ from slipstream.model.topics import ALL
 
 WHO = "auditor"
 KEPT_MARKS = 64
-CHECKS = (
-    lines.check_lines,
-    money.check_totals,
-    money.check_marks,
-    money.check_funding,
-    money.check_volumes,
-    orders.check_hidden,
-    orders.check_phantom,
-    conduct.check_caps,
-    conduct.check_coins,
-    conduct.check_lease,
-    conduct.check_halts,
-    conduct.check_left_over,
-    claims.check_mandate,
-    claims.check_stage,
-    claims.check_state,
-    silence.check_reports,
-    flow.check_budget,
-    flow.check_maker_share,
-)
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -80,8 +61,10 @@ class Auditor:
             address: fund.check_positions(account, self.limits, prices) for address, account in memory.accounts.items()
         }
         cases = self._cases(memory, news, seen, sums)
-        findings = [item for case in cases for check in CHECKS for item in check(case)]
-        findings += [item for found in sums.values() for item in found]
+        findings = [item for case in cases for item in examine(case)]
+        findings += [item for address in sums for item in since_seen(memory, address, sums[address], seen.ns)]
+        unsure = {item.pod for item in findings if not item.sure}
+        doubted = {case.spec.account for case in cases if case.slug in unsure} | (set(sums) if "" in unsure else set())
         findings += self._of_fund(memory, news, seen, silent_ns)
         blind = frozenset(case.slug for case in cases if case.judged is None)
         tracked, changed = follow(memory.tracked, merge(findings), blind, seen.ns, self.limits)
@@ -91,7 +74,7 @@ class Auditor:
         told += [Told("fund", _alert(b, seen.ns)) for b in changed if b.is_open]
         told += [Told("fund", _decision(b, seen.ns)) for b in (*changed, *closed)]
         told += [Told("fund", Decision("resolve", "", text, seen.ns)) for text in refused]
-        memory = msgspec.structs.replace(memory, tracked=tracked)
+        memory = msgspec.structs.replace(memory, tracked=tracked, doubted=tuple(sorted(doubted)))
         memory, orders_given = self._stop(memory, seen.ns)
         told += orders_given
         told.append(Told("fund", self._report(memory, seen)))

@@ -20,7 +20,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What a check found in one cycle. ``usd``: what it is worth, if that can be said.
 
     ``proven``: the venue alone shows it, nothing in flight could explain it: it is a break at once. ``latched``: only
-    an operator closes it. ``level``: where it begins.
+    an operator closes it. ``level``: where it begins. ``sure``: not if a fill that a stream lost could explain it.
     """
 
     kind: BreakKind
@@ -33,6 +33,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     proven: bool = False
     latched: bool = False
     level: Level = Level.WARN
+    sure: bool = True
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +74,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def fills_ns(self) -> int:
         """Up to when every fill is known to us."""
         return self.account.view.fills_ns if self.account.view is not None else 0
+
+    @property
+    def surely(self) -> Case:
+        """The same, judged by the newest report whose fills were read twice; itself if that is the one."""
+        view = self.account.view
+        known = newest_known(self.pod, view.sure_ns) if view is not None else None
+        return self if known is self.judged else msgspec.structs.replace(self, judged=known)
 
     def hears(self, ns: int) -> bool:
         """Whether the bus has been heard without a gap since a moment before ``ns``."""

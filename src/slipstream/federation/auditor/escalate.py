@@ -62,6 +62,9 @@ BY_REPORT = frozenset(
     }
 )
 
+# what a fill that a stream lost would look like
+ON_FILLS = frozenset({K.POSITION, K.FILL_MISSING, K.FILL_FORGED, K.PNL, K.FEES, K.EXPOSURE, K.INTENT})
+
 
 def level_of(finding: Finding, age_ns: int, limits: AuditLimits) -> Level:
     """How far a finding has risen: where it begins, a level more if it is big, one more for every ``escalate_ns``."""
@@ -103,6 +106,7 @@ def merge(findings: Iterable[Finding]) -> dict[str, Finding]:
             evidence=(*big.evidence, *small.evidence)[:8],
             latched=big.latched or small.latched,
             proven=big.proven or small.proven,
+            sure=big.sure or small.sure,
             level=max(big.level, small.level, key=LEVELS.index),
         )
     return out
@@ -140,11 +144,12 @@ def follow(
 
 
 def _seen(item: Tracked | None, key: str, finding: Finding, ns: int, limits: AuditLimits) -> Tracked:
-    """A finding was made (again)."""
+    """A finding was made (again). One that is not sure counts, but opens and raises nothing."""
     item = item or Tracked(first_ns=ns, last_ns=ns, seen=0)
-    item = msgspec.structs.replace(
-        item, last_ns=ns, seen=item.seen + 1, missed=0, latched=item.latched or finding.latched
-    )
+    item = msgspec.structs.replace(item, last_ns=ns, seen=item.seen + 1, missed=0)
+    if not finding.sure:
+        return item
+    item = msgspec.structs.replace(item, latched=item.latched or finding.latched)
     lasted = item.seen >= limits.confirm and ns - item.first_ns >= limits.grace_ns
     if item.broken is None and not finding.proven and not lasted:
         return item

@@ -144,7 +144,8 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """Everything. ``awake_ns``: since when cycles have followed each other without a gap.
 
-    ``pulses`` by ``beat/<process>`` and ``report/<pod>``, ``halted``: what this auditor has stopped."""
+    ``pulses`` by ``beat/<process>`` and ``report/<pod>``, ``halted``: what this auditor has stopped, ``doubted``:
+    accounts whose fills should be read again now."""
 
     cycle: int = 0
     started_ns: int = 0
@@ -158,3 +159,4 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     tracked: dict[str, Tracked] = {}
     halted: dict[str, Level] = {}
     generation: int = 0
+    doubted: tuple[str, ...] = ()

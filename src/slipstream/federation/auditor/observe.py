@@ -44,7 +44,8 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     """One account as read by address. Each part says up to which venue time it is known.
 
     ``fills``, ``fundings`` and ``changes`` are those that are new since the last cycle (repeats do no harm);
-    ``fills_ns``: every fill up to this time has been delivered; ``changes_ns`` likewise for order updates, but
+    ``fills_ns``: every fill up to this time has been delivered, as far as a stream can tell; ``swept_ns``: up to here a
+    second reading confirmed it (None: wherever the first did); ``changes_ns`` likewise for order updates, but
     only from ``changes_since_ns`` on: updates that were missed are not told again. ``entries`` are the venue's entry
     prices.
     """
@@ -63,6 +64,12 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     changes_since_ns: int = 0
     changes: tuple[OrderChange, ...] = ()
     requests_used: int | None = None
+    swept_ns: int | None = None
+
+    @property
+    def sure_ns(self) -> int:
+        """Up to when fills were read twice."""
+        return self.fills_ns if self.swept_ns is None else min(self.fills_ns, self.swept_ns)
 
 
 class Addressed(msgspec.Struct, frozen=True, tag="addressed"):

@@ -2,7 +2,9 @@
 
 Every part says up to which venue time it is known. The venue speaks of a block before it speaks of a later one, so the
 newest time heard on a connection (of a market stream that ticks steadily) says how far its account streams have come. A
-sweep that finds fills the stream never brought shows that the stream is frozen, and the connection is made anew.
+sweep that finds fills the stream never brought shows that the stream is frozen, and the connection is made anew. What a
+stream alone has told may lack what it lost: ``swept_ns`` says up to when fills were confirmed by a sweep, `doubt` asks
+for one at once, and where no sweep succeeds for long the stream's word no longer counts.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from slipstream.venues.hyperliquid.rest import Rest
 from slipstream.venues.hyperliquid.stream import Stream
 
 MS = wire.MS
+LATE = 3.0  # times the usual pause without a sweep, after which the streams alone are not believed
+CALM = 60.0  # seconds without doubt after which the next one is answered at once
 CHANNELS = ("userFills", "userFundings", "orderUpdates", "clearinghouseState", "openOrders")
 
 
@@ -81,6 +85,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     orders_ns: int
     orders: tuple[wire.WireOrder, ...]
     fills_ns: int
+    swept_ns: int
     fills: tuple[Fill, ...]
     fundings: tuple[FundingPayment, ...]
     updates_ns: int
@@ -139,6 +144,10 @@ class AccountReader:
         self._state: wire.Clearinghouse | None = None
         self._orders: tuple[wire.WireOrder, ...] = ()
         self._orders_ns = self._fills_ns = self._since_ns = 0
+        self._venue_ns = self._swept_ns = 0
+        self._swept_at = now()
+        self._doubted = asyncio.Event()
+        self._doubted_at, self._patience = -CALM, 0.0
         self._mids: dict[str, Decimal] = {}
         self._mids_ns = 0
         self._used: int | None = None
@@ -164,6 +173,20 @@ class AccountReader:
             group.create_task(self._stream.run())
             group.create_task(self._sweep())
 
+    def begin_at(self, ns: int) -> None:
+        """What happened up to a venue time is known: the first sweeps begin there. Before `run`."""
+        self._fills_ms = self._fundings_ms = ns // MS
+
+    def doubt(self) -> None:
+        """Confirm the fills by a sweep now: what was read does not fit what somebody says. Repeats are spaced out."""
+        now = self._now()
+        if now - self._doubted_at > CALM:
+            self._patience = 0.0
+        if now - self._doubted_at >= self._patience:
+            self._patience = min(self._sweep_every, max(0.5, 2.0 * self._patience))
+            self._doubted_at = now
+            self._doubted.set()
+
     def look(self) -> Look | None:
         """Everything known, and what is new since the last look. None until the account was read whole once."""
         if self._state is None or not self._swept:
@@ -185,6 +208,7 @@ class AccountReader:
             orders_ns=self._orders_ns,
             orders=self._orders,
             fills_ns=self._fills_ns,
+            swept_ns=self._swept_ns,
             fills=fills,
             fundings=fundings,
             updates_ns=self._fills_ns if self._up else 0,
@@ -245,7 +269,9 @@ class AccountReader:
     def _tick(self, ns: int) -> None:
         """The venue's time on this connection: what it said of its account well before has been heard."""
         if self._up:
-            self._fills_ns = max(self._fills_ns, ns - self._behind_ns)
+            self._venue_ns = max(self._venue_ns, ns)
+            if self._now() - self._swept_at <= LATE * self._sweep_every:
+                self._fills_ns = max(self._fills_ns, ns - self._behind_ns)
             self._orders_ns = max(self._orders_ns, ns - self._behind_ns)
 
     def _list(self, rows: list[wire.WireOrder]) -> None:
@@ -268,6 +294,7 @@ class AccountReader:
     async def refresh(self) -> None:
         """Read the account whole by REST. Raises Retry or VenueRejected."""
         state = await self._rest.info("clearinghouseState", wire.Clearinghouse, user=self.address)
+        self._venue_ns = max(self._venue_ns, state.time * MS)
         await self.sweep_fills()
         await self.sweep_fundings()
         orders = await self._rest.info("frontendOpenOrders", list[wire.WireOrder], user=self.address)
@@ -281,6 +308,7 @@ class AccountReader:
     async def sweep_fills(self) -> int:
         """Fetch every fill since the last sweep; how many the stream had not brought."""
         start, brought = max(0, self._fills_ms - OVERLAP_MS), 0
+        told_ns = self._venue_ns - self._behind_ns  # the answer is given later than this was heard
         while True:
             body = {"user": self.address, "startTime": start, "aggregateByTime": False}
             rows = await self._rest.info("userFillsByTime", list[wire.WireFill], **body)
@@ -288,6 +316,7 @@ class AccountReader:
             newest = max((row.time for row in rows), default=start)
             self._fills_ms = max(self._fills_ms, newest)
             if len(rows) < PAGE or newest == start:
+                self._swept_ns, self._swept_at = max(self._swept_ns, told_ns), self._now()
                 return brought
             start = newest
 
@@ -309,7 +338,7 @@ class AccountReader:
         """Look for what the streams missed; while they are down, this is all there is."""
         turn = 0
         while True:
-            await asyncio.sleep(self._sweep_every if self._up else min(2.0, self._sweep_every))
+            await self._rest_or_doubt(self._sweep_every if self._up else min(2.0, self._sweep_every))
             turn += 1
             try:
                 if not self._up:
@@ -326,3 +355,11 @@ class AccountReader:
                     ).n_requests_used
             except (Retry, VenueRejected) as error:
                 self.error = str(error)
+
+    async def _rest_or_doubt(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._doubted.wait()
+        except TimeoutError:
+            return
+        self._doubted.clear()
