@@ -38,6 +38,7 @@ def test_a_database_gets_a_schema_for_each_process(tmp_path: Path) -> None:
         ("pods: []\n", "no pods"),
         ("pods:\n  - {slug: all, config: x}\n", "may not be called 'all'"),
         ("pods:\n  - {slug: a, config: x}\n  - {slug: a, config: x}\n", "cannot be told apart"),
+        ("pods:\n  - {slug: a-b, config: x}\n  - {slug: a_b, config: x}\n", "cannot be told apart"),
         ("lease: {valid_s: 10, renew_s: 8}\n" + PODS, "at most half"),
         ("audits: {}\n" + PODS, "audit"),
         ("account: 0x12\n" + PODS, "account"),

@@ -172,10 +172,13 @@ class FundConfig(Block):
     @model_validator(mode="after")
     def _pods_are_told_apart(self) -> FundConfig:
         seen: dict[int, str] = {}
+        seen_names: dict[str, str] = {}
         for pod in self.pods:
             if pod.slug in (ALL, "fund", "alerts", "broker", "venue", *WRITERS):
                 raise ValueError(f"a pod may not be called {pod.slug!r}: the fund's own processes are")
-            other = seen.setdefault(pod_id(pod.slug), pod.slug)
+            # of a hyphen and an underscore the names of schemas and of environment variables know one
+            alike = seen_names.setdefault(pod.slug.replace("-", "_"), pod.slug)
+            other = seen.setdefault(pod_id(pod.slug), alike)
             if other != pod.slug or sum(p.slug == pod.slug for p in self.pods) > 1:
                 raise ValueError(f"pods {other!r} and {pod.slug!r} cannot be told apart; rename one")
         if not self.pods:
