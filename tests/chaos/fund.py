@@ -273,6 +273,10 @@ async def chaos(
                 verdict.named[line.partition(":")[0]] += 1
             if left and not any(line.startswith("break ") for line in left):
                 verdict.problems.append(f"round {verdict.rounds} [{text}]: not itself again: {unnamed}")
+            for b in open_breaks(ground.fund.state):
+                # everybody is honest here: what only an operator could close accuses somebody falsely
+                if "operator" in b.clears:
+                    verdict.problems.append(f"round {verdict.rounds} [{text}]: false alarm {b.id}: {b.evidence[:1]}")
             say(f"{verdict.faults:5d} faults  [{text}]  {'; '.join(left) or 'itself again'}", flush=True)
         verdict.venue_hours = (ground.venue.exchange.now_ns - began) / 3.6e12
         verdict.restarts = sum(p.restarts for p in ground.supervisor.processes) + ground.broker.restarts
