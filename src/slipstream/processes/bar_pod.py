@@ -1,7 +1,8 @@
 """The pod of any strategy that trades on closed bars: config, key, connectors, journal and clock, by its entry.
 
 What a strategy brings: its class (made of config, coins and the pod's name), its config's model, and the hook
-``kernel`` (config, venue's speed -> the kernel's settings). `pod_command` makes the function behind `slipstream pod <slug>`.
+``kernel`` (config, venue's speed -> the kernel's settings). `pod_command` makes the function behind
+`slipstream pod <slug>`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Template: a strategy over closed bars."""
