@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slipstream.federation.evidence import Record
 from slipstream.federation.life import HOUR, LADDER, Admit, Conduct, HourSeen, Input, LifecycleState, Override, Rules
 from slipstream.federation.lifecycle import Output, alarm, evidence, learn, step
+from slipstream.federation.mandate import PodTerms
+from slipstream.federation.tenure import lived
 from slipstream.model.mandate import Stage
 from slipstream.model.messages import Decision, StageChange
 
@@ -134,6 +137,34 @@ def test_drawdown_demotes_after_each_cooldown_and_retires_from_incubation() -> N
     _, told = run(state, inputs)
     assert [c.after for c in changes(told)] == [Stage.EVALUATION, Stage.INCUBATION, Stage.RETIREMENT]
     assert (changes(told)[1].ns - changes(told)[0].ns) >= 48 * HOUR
+
+
+def test_a_hand_that_brings_back_a_fallen_pod_is_not_overruled_at_the_next_look() -> None:
+    state = admitted()
+    fallen = Conduct("gradient", HOUR, drawdown=0.5, max_drawdown=0.2)
+    state, told = run(state, [fallen])
+    assert [c.after for c in changes(told)] == [Stage.RETIREMENT]
+    state, _ = run(state, [Override("gradient", Stage.INCUBATION, "ada", "its bug is mended", 2 * HOUR)])
+    state, told = run(state, [msgspec.structs.replace(fallen, ns=3 * HOUR)])
+    assert changes(told) == []
+    # a demoted pod has its cool-down too, before the stage below retires it for the same fall
+    state, told = run(admitted(Stage.EVALUATION), [fallen, msgspec.structs.replace(fallen, ns=2 * HOUR)])
+    assert [c.after for c in changes(told)] == [Stage.INCUBATION]
+
+
+def test_a_fall_counts_once() -> None:
+    terms = (PodTerms("gradient", stage=Stage.GROWTH),)
+    hour = 100
+    record = Record(hour, 0.0, 0.0, hour * HOUR, first_hour=hour - 3, returns=(0.0, -0.5, 0.0))
+    state, told = lived(LifecycleState(Rules()), terms, hour * HOUR, {}, {"gradient": record}, {}, 0.4)
+    assert [c.after for c in changes(told)] == [Stage.EVALUATION]
+    for more in range(1, 200):
+        longer = msgspec.structs.replace(record, returns=(*record.returns, *(0.0,) * more))
+        state, told = lived(state, terms, (hour + more) * HOUR, {}, {"gradient": longer}, {}, 0.4)
+        assert changes(told) == [], "what it was demoted for, or brought back from, is not held against it again"
+    again = msgspec.structs.replace(longer, returns=(*longer.returns, -0.5))
+    _, told = lived(state, terms, (hour + 200) * HOUR, {}, {"gradient": again}, {}, 0.4)
+    assert [c.after for c in changes(told)] == [Stage.INCUBATION]
 
 
 def test_override_is_recorded_and_spends_nothing() -> None:

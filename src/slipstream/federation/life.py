@@ -121,7 +121,8 @@ class PodLife(msgspec.Struct, frozen=True, kw_only=True):
     """A pod's life so far. Evidence is in natural logarithms, one entry a bet.
 
     ``wealth``: against "no alpha", since it joined. ``fresh``: the same since its last demotion or override.
-    ``decay``: the detector against "still earns ``reference`` standard deviations a block".
+    ``decay``: the detector against "still earns ``reference`` standard deviations a block". ``falls_ns``: drawdowns
+    count from then, the last demotion or override: what it was moved for is not held against it twice.
     """
 
     pod: str
@@ -129,6 +130,7 @@ class PodLife(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int
     level: float  # share of the fund's alpha that its claim may spend
     cool_until_ns: int = 0
+    falls_ns: int = 0
     last_hour_ns: int = 0
     stage_hours: int = 0
     stage_fills: int = 0

@@ -162,7 +162,7 @@ def _judge(state: LifecycleState, life: PodLife, ns: int) -> tuple[LifecycleStat
     """Retire before demote before promote; retirement ends only by hand."""
     if life.stage is Stage.RETIREMENT:
         return _keep(state, life), ()
-    why = _retires(state, life)
+    why = _retires(state, life, ns)
     if why:
         return _move(state, life, Stage.RETIREMENT, LIFECYCLE, why, ns)
     why, life = _demotes(state, life, ns)
@@ -171,7 +171,7 @@ def _judge(state: LifecycleState, life: PodLife, ns: int) -> tuple[LifecycleStat
     return _promotes(state, life, ns)
 
 
-def _retires(state: LifecycleState, life: PodLife) -> str:
+def _retires(state: LifecycleState, life: PodLife, ns: int) -> str:
     rules, conduct = state.rules, life.conduct
     bound = math.log(rules.blocks_a_year / rules.retire_alpha)
     if alarm(life) >= bound:
@@ -179,7 +179,8 @@ def _retires(state: LifecycleState, life: PodLife) -> str:
             f"decay: evidence {alarm(life):.1f} of {bound:.1f} (ln) that it no longer earns {_reference(life, state)}; "
             f"a pod that does is retired by mistake with a chance of at most {rules.retire_alpha:.0%} a year"
         )
-    if life.stage is Stage.INCUBATION and conduct.drawdown > conduct.max_drawdown:
+    cooled = ns >= life.cool_until_ns  # else one fall would demote and retire in a breath, and no hand could undo it
+    if life.stage is Stage.INCUBATION and cooled and conduct.drawdown > conduct.max_drawdown:
         return f"drawdown {conduct.drawdown:.1%} in incubation is beyond its mandate's {conduct.max_drawdown:.1%}"
     return ""
 
@@ -265,6 +266,7 @@ def _move(
         stage=after,
         since_ns=ns,
         cool_until_ns=ns + state.rules.cooldown_ns,
+        falls_ns=life.falls_ns if earned else ns,
         stage_hours=0,
         stage_fills=0,
         fresh=life.fresh if earned else none,

@@ -10,7 +10,7 @@ import msgspec
 from slipstream.federation import lifecycle
 from slipstream.federation.evidence import HOUR, Record
 from slipstream.federation.forecast import ANCHORS, VolState
-from slipstream.federation.life import Admit, Conduct, HourSeen, Input, LifecycleState, Rules
+from slipstream.federation.life import Admit, Conduct, HourSeen, Input, LifecycleState, PodLife, Rules
 from slipstream.federation.mandate import PodTerms
 from slipstream.model.messages import Decision, StageChange
 
@@ -61,6 +61,12 @@ def drawdown(returns: Sequence[float]) -> float:
     return 1.0 - wealth / peak
 
 
+def _since(record: Record, life: PodLife | None) -> tuple[float, ...]:
+    """Returns of the whole hours since drawdowns count."""
+    first = life.falls_ns // HOUR + 1 if life is not None and life.falls_ns else 0
+    return record.returns[max(0, first - record.first_hour) :]
+
+
 def begun(rules: Rules, pods: Sequence[PodTerms], state: LifecycleState | None) -> LifecycleState:
     """The lives as known, under the rules of now; a fund of more pods than planned plans for those it has."""
     if len(pods) > rules.planned_pods:
@@ -84,7 +90,7 @@ def lived(
             inputs.append(Admit(pod.pod, pod.stage, ns))
         inputs += hours.get(pod.pod, ())
         record, standing = records.get(pod.pod), standings.get(pod.pod, Standing())
-        fallen = drawdown(record.returns) if record is not None else 0.0
+        fallen = drawdown(_since(record, state.pods.get(pod.pod))) if record is not None else 0.0
         inputs.append(Conduct(pod.pod, ns, fallen, max_drawdown, standing.shortfall_bp, standing.room, standing.halted))
     return told(state, inputs)
 
