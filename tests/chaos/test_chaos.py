@@ -1,9 +1,10 @@
-"""A sample of the chaos runs; `python -m tests.chaos.street` and `python -m tests.chaos.kills` do any number."""
+"""A sample of the chaos runs; `python -m tests.chaos.street`, `.kills` and `.fund` do any number."""
 
 from pathlib import Path
 
 import pytest
 
+from tests.chaos.fund import ROOT, chaos
 from tests.chaos.kills import killing_run
 from tests.chaos.street import FAULTS, choose, faulty_run
 
@@ -21,3 +22,13 @@ async def test_a_killed_pod_continues_its_story(tmp_path: Path) -> None:
     truth = await killing_run(tmp_path, 5, 3)
     assert truth.problems == []
     assert truth.fills > 0
+
+
+@pytest.mark.slow
+async def test_a_fund_among_faults_loses_nothing(tmp_path: Path) -> None:
+    coins = ("BTC", "ETH", "SOL", "WLFI")
+    verdict = await chaos(
+        tmp_path, ROOT / "configs" / "fund.yml", 5, 6, speed=60.0, coins=coins, say=lambda *_, **__: None
+    )
+    assert verdict.problems == []
+    assert verdict.faults >= 6 and verdict.fills > 0
