@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 import typer
 
-from slipstream.federation.auditor.auditor import WHO, Auditor, Told, standing
+from slipstream.federation.auditor.auditor import WHO, Auditor, Told, standing, standing_orders
 from slipstream.federation.auditor.limits import SECOND, AuditLimits
 from slipstream.federation.auditor.memory import Memory
 from slipstream.federation.auditor.observe import (
@@ -49,6 +49,7 @@ IP_WEIGHT = 400  # of the 1,200 request weight a minute that this machine's addr
 OPERATOR = "operator"
 KEEP_ROWS = 20_000
 CHECKPOINT_ROWS = 1_000
+REPEAT_EVERY = 10  # cycles: a breaker that was away must hear of an order to flatten as well
 OTHERS = ("allocator", "breaker")  # processes that must be heard besides the pods
 
 
@@ -234,7 +235,8 @@ class AuditorProcess:
             self.journal.prune(KEEP_ROWS)
         for account in self.memory.doubted:
             self.readers[account].doubt()
-        for item in told:
+        again = standing_orders(self.memory) if self.memory.cycle % REPEAT_EVERY == 0 else ()
+        for item in (*told, *again):
             await self._tell(item)
         self._took_ns = time.perf_counter_ns() - began
 

@@ -8,14 +8,16 @@ from random import Random
 import msgspec
 import pytest
 
+from slipstream.federation.auditor.auditor import Auditor, Told, standing_orders
 from slipstream.federation.auditor.case import Finding
 from slipstream.federation.auditor.escalate import LEVELS, MOST, follow, level_of, merge, resolve, wanted
 from slipstream.federation.auditor.limits import SECOND, AuditLimits
 from slipstream.federation.auditor.memory import Tracked
-from slipstream.federation.auditor.observe import Resolve
+from slipstream.federation.auditor.observe import Addressed, Observation, Resolve
+from slipstream.federation.auditor.roster import PodSpec, Roster
 from slipstream.model.breaks import Break, BreakKind, Level, break_id
 from slipstream.model.mandate import Halt, Resume, TradingState
-from slipstream.model.messages import Alert, Flatten, PodReport
+from slipstream.model.messages import Alert, AuditReport, Flatten, PodReport
 from tests.federation.auditor.reporting import totalled
 from tests.federation.auditor.street import Street
 
@@ -122,6 +124,48 @@ def forged(report: PodReport) -> PodReport:
     """With three fills too many in BTC, if it is brawler's."""
     lines = tuple(msgspec.structs.replace(x, fills=x.fills + 3 * (x.coin == "BTC")) for x in report.lines)
     return totalled(msgspec.structs.replace(report, lines=lines)) if report.pod == "brawler" else report
+
+
+def test_a_fund_may_gain_and_lose_pods_while_its_auditor_remembers() -> None:
+    street = Street(Random(4), speed=1.0, busy=0.5)
+    street.lie = forged
+    for _ in range(20):
+        street.cycle()
+    assert street.memory.halted == {"brawler": Level.HALTED}
+    both = tuple(street.auditor.roster.pods.values())
+    other = PodSpec("newcomer", "0x" + "b" * 40)
+    for specs in ((*both, other), (both[1],), (both[0], other), both):
+        street.auditor = Auditor(Roster(specs), street.limits, ())
+        street.memory, told = street.auditor.step(street.memory, Observation(ns=street.memory.ns + SECOND, wall_ns=1))
+        (report,) = [item.message for item in told if isinstance(item.message, AuditReport)]
+        assert [pod.pod for pod in report.pods] == [spec.slug for spec in specs]
+    assert street.memory.halted == {"brawler": Level.HALTED}, "a break that is latched outlives a pod's absence"
+
+
+def test_a_halt_outranks_every_resume_that_was_heard() -> None:
+    street = Street(Random(3), speed=1.0, busy=0.5)
+    for _ in range(10):
+        street.cycle()
+    ahead = street.ns + 3600 * SECOND  # of an operator whose clock is ahead, or who saw a larger number
+    street.bus.insert(0, (street.ns, 0, Addressed("all", Resume(ahead, "operator", "all is well"))))
+    street.lie = forged
+    told = [item.message for _ in range(20) for item in street.cycle()]
+    halts = [message for message in told if isinstance(message, Halt)]
+    assert halts and all(halt.generation > ahead for halt in halts), "else the pods would take them for cleared"
+
+
+def test_an_order_to_flatten_stands_as_long_as_its_level() -> None:
+    street = Street(Random(3), speed=1.0, busy=0.5)
+    street.lie = forged
+    (order,) = [x.message for _ in range(70) for x in street.cycle() if isinstance(x.message, Flatten)]
+    # a breaker that starts anew has not heard what was said before: it is told again, in the same words
+    assert standing_orders(street.memory) == (Told("brawler", order),)
+    street.lie = None
+    for key in street.memory.tracked:
+        street.bus.insert(0, (street.ns, 0, Resolve(key, "ann", "restated")))
+    for _ in range(14):
+        street.cycle()
+    assert standing_orders(street.memory) == ()
 
 
 def test_a_forger_is_halted_then_flattened_and_freed_when_resolved() -> None:

@@ -82,8 +82,9 @@ class Auditor:
 
     def _observe(self, memory: Memory, seen: Observation, gap: bool) -> tuple[Memory, dict[str, News]]:
         """Fold what was read and heard."""
-        pods = memory.pods or {slug: Pod() for slug in self.roster.pods}
-        accounts = dict(memory.accounts) or {address: Account(books=Books(address)) for address in self.roster.accounts}
+        # the fund may have gained or lost a pod or an account since the memory began
+        pods = {slug: memory.pods.get(slug, Pod()) for slug in self.roster.pods}
+        accounts = {a: memory.accounts.get(a) or Account(books=Books(a)) for a in self.roster.accounts}
         news: dict[str, News] = {}
         for view in seen.accounts:
             if view.account in accounts:
@@ -199,12 +200,16 @@ class Auditor:
         now = wanted(memory.tracked, ALL)
         told: list[Told] = []
         halted, pods, generation = dict(memory.halted), dict(memory.pods), memory.generation
+        flattens = dict(memory.flattens)
         for target in sorted({*now, *halted}):
             level, breaks = now.get(target, (Level.WARN, ()))
             before = halted.get(target, Level.WARN)
             if level is before:
                 continue
-            generation = max(generation + 1, ns)
+            whom = tuple(pods) if target == ALL else tuple({target} & pods.keys())
+            # a Resume that was heard may bear a number ahead of our clock: pods would take less for cleared
+            cleared = max((pods[slug].cleared.get(whose, 0) for slug in whom for whose in ("", WHO)), default=0)
+            generation = max(generation, cleared, ns - 1) + 1
             given: list[Halt | Resume] = []
             if LEVELS.index(level) < LEVELS.index(before):
                 given.append(Resume(generation, WHO, "the breaks behind the halt are over", ns, WHO))
@@ -213,20 +218,22 @@ class Auditor:
                 given.append(halt_for(level, breaks, generation, ns))
             for order in given:
                 told.append(Told(target, order))
-                for slug in pods if target == ALL else [target]:
+                for slug in whom:
                     if isinstance(order, Halt):
                         pods[slug] = heard_halt(pods[slug], order, ns)
                     else:
                         pods[slug] = heard_resume(pods[slug], order)
+            flattens.pop(target, None)
             if level is Level.BREAKER:
-                why = given[-1].why
-                told.append(Told(target, Flatten(generation, "" if target == ALL else target, WHO, why, ns)))
+                flattens[target] = Flatten(generation, "" if target == ALL else target, WHO, given[-1].why, ns)
+                told.append(Told(target, flattens[target]))
             text = f"{target}: {before.value} -> {level.value}"
             reasons = tuple(in_words(b) for b in breaks) or ("every break behind it is over",)
             told.append(Told("fund", Decision("halt", "" if target == ALL else target, text, ns, reasons)))
             halted[target] = level
         halted = {target: level for target, level in halted.items() if level is not Level.WARN}
-        return msgspec.structs.replace(memory, halted=halted, pods=pods, generation=generation), told
+        memory = msgspec.structs.replace(memory, halted=halted, flattens=flattens, pods=pods, generation=generation)
+        return memory, told
 
     def _report(self, memory: Memory, seen: Observation) -> AuditReport:
         prices = memory.marks[-1].px if memory.marks else {}
@@ -262,6 +269,11 @@ def standing(memory: Memory) -> tuple[Told, ...]:
         for target, level in sorted(memory.halted.items())
         if target in now
     )
+
+
+def standing_orders(memory: Memory) -> tuple[Told, ...]:
+    """The orders to flatten in force: no broker keeps them, and a breaker that starts anew has not heard them."""
+    return tuple(Told(target, order) for target, order in sorted(memory.flattens.items()))
 
 
 def audited(slug: str, account: Account, prices: dict[str, Decimal]) -> AuditedPod:

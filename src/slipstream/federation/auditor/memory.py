@@ -12,7 +12,7 @@ from slipstream.model.breaks import Break, Level
 from slipstream.model.events import FundingPayment
 from slipstream.model.instrument import Side
 from slipstream.model.mandate import Halt, Mandate
-from slipstream.model.messages import PodReport, StageChange
+from slipstream.model.messages import Flatten, PodReport, StageChange
 
 
 class HeardReport(msgspec.Struct, frozen=True):
@@ -144,7 +144,8 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """Everything. ``awake_ns``: since when cycles have followed each other without a gap.
 
-    ``pulses`` by ``beat/<process>`` and ``report/<pod>``, ``halted``: what this auditor has stopped, ``doubted``:
+    ``pulses`` by ``beat/<process>`` and ``report/<pod>``, ``halted``: what this auditor has stopped, ``flattens``:
+    by target, its orders that stand, ``doubted``:
     accounts whose fills should be read again now."""
 
     cycle: int = 0
@@ -158,5 +159,6 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     marks: tuple[Marks, ...] = ()
     tracked: dict[str, Tracked] = {}
     halted: dict[str, Level] = {}
+    flattens: dict[str, Flatten] = {}
     generation: int = 0
     doubted: tuple[str, ...] = ()
