@@ -104,6 +104,16 @@ def test_the_first_look_lends_within_the_turnover_and_says_why() -> None:
     assert len(of(said, Forecast)) == 1
 
 
+def test_a_fund_may_gain_and_lose_pods_between_two_sharings() -> None:
+    alone = replace(TERMS, pods=TERMS.pods[:1])
+    state, _ = step(alone, AllocatorState(), look(0))
+    state, said = step(TERMS, state, look(1))
+    assert [one.pod for one in of(said, Mandate)] == ["trend"], "a newcomer does not wait, nor stop the others"
+    assert 0 < sum(state.capital.values()) <= 20_000 + 1
+    state, said = step(alone, state, look(2))
+    assert not of(said, Alert)
+
+
 def test_leases_are_renewed_between_two_sharings_and_versions_only_grow() -> None:
     state, said = run([look(t) for t in range(0, 60, 2)])
     leases = [one for one in of(said, Mandate) if one.pod == "maker"]

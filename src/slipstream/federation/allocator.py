@@ -108,7 +108,8 @@ def step(terms: AllocatorTerms, state: AllocatorState, given: Input) -> Step:
     if state.vols.hour != old.vols.hour or not state.forecasts:
         state = msgspec.structs.replace(state, forecasts=state.forecasts + 1)
         outputs.append(forecast.to_message(state.vols, state.forecasts, given.ns))
-    if not state.shared_ns or given.ns >= state.shared_ns + terms.every_ns:
+    newcomers = any(pod.pod not in state.grants for pod in terms.pods)
+    if not state.shared_ns or newcomers or given.ns >= state.shared_ns + terms.every_ns:
         state, decisions = _shared(terms, state, given)
         outputs += decisions
     state, leases = _leased(terms, state, given.ns)
