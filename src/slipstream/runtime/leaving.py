@@ -27,4 +27,4 @@ async def close_feeds(parts: PodParts, watch: Watch) -> None:
             async with asyncio.timeout(5.0):
                 await feed.close()
         except (SlipstreamError, OSError, TimeoutError) as error:
-            watch.log.warning("feed did not close", feed=name, error=str(error))
+            watch.log.warning("feed did not close", feed=name, error=str(error) or type(error).__name__)

@@ -66,7 +66,13 @@ class RawStream:
 
     async def _live(self, began: float) -> str:
         async with connect(
-            self._url, compression=None, max_queue=4_096, ping_interval=60.0, ping_timeout=20.0, open_timeout=10.0
+            self._url,
+            compression=None,
+            max_queue=4_096,
+            ping_interval=60.0,
+            ping_timeout=20.0,
+            open_timeout=10.0,
+            close_timeout=1.0,
         ) as socket:
             self._on_open()
             while time.monotonic() - began < LIFE_SECONDS:

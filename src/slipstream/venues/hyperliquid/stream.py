@@ -24,6 +24,7 @@ PING_SECONDS = 20.0  # the venue closes a connection that was silent for 60 s
 PONG_SECONDS = 10.0
 CONNECTS = 25  # new connections a minute at most; the venue allows 30
 SUBSCRIBE_SECONDS = 10.0
+GOODBYE = 1.0  # seconds; a socket full of market data hears no answer to its farewell
 PING = b'{"method":"ping"}'
 
 
@@ -93,7 +94,12 @@ class Stream:
         """One connection from start to end; why it ended."""
         reason = ""
         async with connect(
-            self._url, compression=None, ping_interval=None, max_size=16 * 1024 * 1024, open_timeout=10.0
+            self._url,
+            compression=None,
+            ping_interval=None,
+            max_size=16 * 1024 * 1024,
+            open_timeout=10.0,
+            close_timeout=GOODBYE,
         ) as socket:
             self.connections += 1
             self._broken = asyncio.get_running_loop().create_future()
