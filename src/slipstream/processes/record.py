@@ -99,7 +99,8 @@ def compact(
 
     try:
         count = len(closed_segments(directory))
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("segments", total=count)
             done = run(directory, lake, done=lambda _path: progress.advance(task))
     except FolderError as error:

@@ -125,13 +125,35 @@ class Portfolio(Block):
         return self
 
 
+class ScoreWeights(Block):
+    """What the parts of a candidate's score weigh, relative to each other."""
+
+    basis: NotBelow = 1.0
+    drift: NotBelow = 1.0
+    parity: NotBelow = 1.0
+    edge: NotBelow = 2.0
+    depth: NotBelow = 1.0
+    funding: NotBelow = 0.5
+
+
 class CandidateScreening(Block):
-    """What a listing should look like before it is quoted; a symbol that does not is reported, not stopped."""
+    """What a listing should look like before it is quoted; a symbol that does not is reported, not stopped.
+
+    The pod looks at the first four; the candidate scan, which has a recording, at all. Targets and weights only score.
+    """
 
     min_local_spread_bps: NotBelow = 0.0
     max_abs_basis_bps: Above = 50.0
     max_sigma: Above = 0.001
     min_depth_usd: NotBelow = 0.0
+    max_basis_drift_bps: Above = 20.0
+    max_sigma_ratio: Annotated[FiniteFloat, Field(gt=1.0)] = 3.0
+    min_spread_edge_bps: FiniteFloat = 0.0
+    min_depth_multiple: NotBelow = 0.0
+    max_funding_vol_bps: Above = 1.0
+    target_spread_edge_bps: Above = 5.0
+    target_depth_multiple: Above = 50.0
+    weights: ScoreWeights = ScoreWeights()
 
 
 class BrawlerConfig(Overrides):

@@ -26,6 +26,14 @@ class Ticker(msgspec.Struct, rename="camel"):
     time: int = 0
 
 
+class DayTicker(msgspec.Struct, rename="camel"):
+    """`ticker/24hr`: what a symbol traded in the last 24 hours; ``quote_volume`` in its quote asset."""
+
+    symbol: str
+    quote_volume: str
+    last_price: str
+
+
 class Kline(msgspec.Struct, frozen=True, array_like=True):
     """A candle; times in ms. The exchange sends further fields that are not read."""
 
@@ -50,6 +58,10 @@ class BinanceRest:
     async def ticker(self, symbol: str) -> Ticker:
         """A symbol's best prices."""
         return await self._get("ticker/bookTicker", Ticker, symbol=symbol)
+
+    async def days(self) -> list[DayTicker]:
+        """The last 24 hours of every symbol."""
+        return await self._get("ticker/24hr", list[DayTicker])
 
     async def depth(self, symbol: str, limit: int = 1_000) -> Snapshot:
         """A symbol's book."""

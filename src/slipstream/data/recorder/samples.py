@@ -1,0 +1,189 @@
+"""CSV files of one symbol each, that grow while a recorder runs and are read by the candidate scan.
+
+- best prices: ``recv_ms,event_ms,bid_px,bid_sz,ask_px,ask_sz``
+- depth: ``recv_ms,event_ms,bid_usd,ask_usd``, the value of the visible levels within `DEPTH_BPS` of the middle
+- funding: ``ts,rate``; ``ts`` is the settlement in ms, ``rate`` a fraction per interval
+
+A writer that was killed may leave half a row: the next one cuts it off. Readers leave out an unfinished last row.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from slipstream.model.events import L2Book
+
+BBO = ("recv_ms", "event_ms", "bid_px", "bid_sz", "ask_px", "ask_sz")
+DEPTH = ("recv_ms", "event_ms", "bid_usd", "ask_usd")
+FUNDING = ("ts", "rate")
+DEPTH_BPS = 25.0
+KEPT = 1 << 16
+EARLIEST_MS, LATEST_MS = 10**12, 10**14  # 2001 to 5138: anything else is not ms since 1970
+Floats = npt.NDArray[np.float64]
+TOKENS = ("symbol", "lower", "cex_symbol", "cex_lower")
+
+
+class SampleError(ValueError):
+    """A file of samples, or a pattern of their names, that cannot be used as it is."""
+
+
+def path_of(pattern: str, symbol: str, cex_symbol: str) -> Path:
+    """A symbol's file. Tokens: {symbol}, {lower}, {cex_symbol}, {cex_lower}. Raises SampleError."""
+    values = dict(zip(TOKENS, (symbol, symbol.lower(), cex_symbol, cex_symbol.lower()), strict=True))
+    try:
+        return Path(pattern.format(**values))
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        known = ", ".join(f"{{{token}}}" for token in TOKENS)
+        raise SampleError(f"pattern {pattern!r}: {type(error).__name__} {error}; its tokens are {known}") from None
+
+
+def depth_usd(book: L2Book, within_bps: float = DEPTH_BPS) -> tuple[float, float]:
+    """USD value of the visible bids and asks within some bp of the middle; (0, 0) of a one-sided book."""
+    if not book.bids or not book.asks:
+        return 0.0, 0.0
+    middle = (book.bids[0][0] + book.asks[0][0]) / 2.0
+    far = middle * within_bps / 1e4
+    bids = sum(px * sz for px, sz in book.bids if px >= middle - far)
+    asks = sum(px * sz for px, sz in book.asks if px <= middle + far)
+    return bids, asks
+
+
+class SampleFile:
+    """Appends rows to one file, of which it is the only writer. A context manager."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...]) -> None:
+        self.path = path
+        self.rows = 0
+        self._columns = columns
+        self._kept: list[str] = []
+        self._handle = -1
+
+    def __enter__(self) -> SampleFile:
+        """Open it, cut half a row off its end. Raises SampleError (locked, other columns), OSError."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._handle)
+            raise SampleError(f"{self.path}: another recorder writes it; choose another pattern, or stop it") from None
+        try:
+            self._mend()
+        except BaseException:
+            os.close(self._handle)
+            raise
+        return self
+
+    def _mend(self) -> None:
+        header = (",".join(self._columns) + "\n").encode()
+        size = os.fstat(self._handle).st_size
+        begins = os.pread(self._handle, len(header), 0)
+        if size < len(header) and header.startswith(begins):
+            os.ftruncate(self._handle, 0)
+            os.write(self._handle, header)
+            return
+        if begins != header:
+            raise SampleError(f"{self.path}: its columns are not {header.decode().strip()}; move it away")
+        end = size
+        while end > len(header):
+            start = max(len(header), end - KEPT)
+            found = os.pread(self._handle, end - start, start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        os.ftruncate(self._handle, end)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Write what is kept, and close. Raises OSError."""
+        try:
+            self.flush()
+        finally:
+            os.close(self._handle)
+
+    def write(self, row: tuple[int | float, ...]) -> None:
+        """Take a row, in the order of the columns."""
+        self._kept.append(",".join(map(repr, row)) + "\n")
+        self.rows += 1
+
+    def flush(self) -> None:
+        """Hand the rows to the system: from here on they survive a kill. Raises OSError."""
+        data = memoryview("".join(self._kept).encode())
+        self._kept.clear()
+        while data:
+            data = data[os.write(self._handle, data) :]
+
+
+def read_samples(path: Path, columns: tuple[str, ...]) -> dict[str, Floats]:
+    """The named columns in the order of the first, which is a time in ms; others are ignored.
+
+    Several rows of one time stay, in their order in the file. Raises SampleError, naming file, row (1 is the header)
+    and column: not there, no such column, no rows, a field that is no number, a time that is not ms, times that go
+    back by more than a minute.
+    """
+    import io
+
+    import pandas as pd
+
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise SampleError(f"{path}: {error.strerror or error}") from None
+    whole = text[: text.rfind(b"\n") + 1]
+    if not whole:
+        raise SampleError(f"{path}: no header; the first row names the columns, among them {', '.join(columns)}")
+    try:
+        frame: Any = pd.read_csv(io.BytesIO(whole), dtype=str, keep_default_na=False, index_col=False)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise SampleError(f"{path}: not a CSV file: {str(error).strip()}") from None
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise SampleError(f"{path}: row 1: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
+    if frame.empty:
+        raise SampleError(f"{path}: no rows below the header")
+    out: dict[str, Floats] = {}
+    for name in columns:
+        values = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            field = frame[name].iloc[int(bad[0])]
+            raise SampleError(f"{path}: row {int(bad[0]) + 2}: {name} is {field!r}, not a number")
+        out[name] = values
+    _check_times(path, columns[0], out[columns[0]])
+    order = np.argsort(out[columns[0]], kind="stable")
+    return {name: values[order] for name, values in out.items()}
+
+
+def _check_times(path: Path, name: str, times: Floats) -> None:
+    bad = np.flatnonzero((times < EARLIEST_MS) | (times > LATEST_MS))
+    if len(bad):
+        row = int(bad[0])
+        raise SampleError(f"{path}: row {row + 2}: {name} is {times[row]:.0f}, not a time in ms since 1970")
+    back = np.flatnonzero(np.diff(times) < -60_000.0)
+    if len(back):
+        row = int(back[0]) + 1
+        raise SampleError(f"{path}: row {row + 2}: {name} is more than a minute before the row above; sort the file")
+
+
+def check_bbo(path: Path, samples: dict[str, Floats]) -> None:
+    """Raises SampleError for prices or sizes that are negative, or a market that is crossed (0 is an empty side)."""
+    for name in BBO[2:]:
+        bad = np.flatnonzero(samples[name] < 0.0)
+        if len(bad):
+            at = int(bad[0])
+            raise SampleError(f"{path}: at {samples['recv_ms'][at]:.0f} ms: {name} is {samples[name][at]}, below 0")
+    both = (samples["bid_px"] > 0.0) & (samples["ask_px"] > 0.0)
+    bad = np.flatnonzero(both & (samples["bid_px"] > samples["ask_px"]))
+    if len(bad):
+        at = int(bad[0])
+        raise SampleError(
+            f"{path}: at {samples['recv_ms'][at]:.0f} ms: bid {samples['bid_px'][at]} is above ask "
+            f"{samples['ask_px'][at]}"
+        )

@@ -1,0 +1,1 @@
+"""Tools around Brawler, each run with ``python -m``."""
