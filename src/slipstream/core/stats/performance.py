@@ -104,6 +104,44 @@ def normal_expected_shortfall(returns: npt.ArrayLike, level: float = 0.95) -> fl
     return float(norm.pdf(norm.ppf(level))) / (1.0 - level) * float(r.std(ddof=1)) - float(r.mean())
 
 
+def cornish_fisher_value_at_risk(returns: npt.ArrayLike, level: float = 0.95) -> float:
+    """`normal_value_at_risk` with the quantile bent by the losses' skew and excess kurtosis (divisor n).
+
+    The expansion is not monotone for strong skew or fat tails: then trust `value_at_risk` instead.
+    """
+    r = series(returns)
+    centred: Array = r - r.mean()
+    power = float((centred**2).mean())
+    if power <= 0.0:
+        return -float(r.mean())
+    skew = -float((centred**3).mean()) / power**1.5  # of losses
+    excess = float((centred**4).mean()) / power**2 - 3.0
+    z = float(norm.ppf(level))
+    bent = z + (z * z - 1.0) * skew / 6.0 + (z**3 - 3.0 * z) * excess / 24.0
+    bent -= (2.0 * z**3 - 5.0 * z) * skew * skew / 36.0
+    return float(bent * r.std(ddof=1) - r.mean())
+
+
+def sharpe_error(returns: npt.ArrayLike, ann: float) -> float | None:
+    """Standard error of `sharpe` for independent normal returns (Lo 2002): sqrt((1 + SR1^2 / 2) / n ann)."""
+    r = series(returns)
+    ratio = sharpe(r, 1.0)
+    return None if ratio is None else math.sqrt((1.0 + 0.5 * ratio * ratio) / r.size * ann)
+
+
+def profit_factor(returns: npt.ArrayLike) -> float | None:
+    """Sum of gains over sum of losses; None where nothing was lost."""
+    r = series(returns, 1)
+    lost = -float(r[r < 0.0].sum())
+    return float(r[r > 0.0].sum()) / lost if lost > 0.0 else None
+
+
+def dollar_drawdown(pnl: npt.ArrayLike) -> float:
+    """Deepest fall of summed profits (USD), the starting 0 included: for books that do not compound."""
+    path = np.concatenate([[0.0], np.cumsum(series(pnl, 1))])
+    return float((np.maximum.accumulate(path) - path).max())
+
+
 def performance(returns: npt.ArrayLike, ann: float) -> Performance:
     """All figures of a series at once."""
     r = series(returns)
