@@ -1,0 +1,45 @@
+"""Jobs on a Dask cluster: one that is given by its address, or workers of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import distributed
+
+from slipstream.simulation.sweep.executor import WorkerLost, call
+
+READY_SECONDS = 60
+_dask: Any = distributed  # its classes carry no types
+
+
+class DaskExecutor:
+    """An `Executor`. The scheduler gives the jobs of a dead worker to another, three times at most."""
+
+    def __init__(self, workers: int, address: str | None = None) -> None:
+        self._cluster: Any = None
+        if address is None:
+            self._cluster = _dask.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                silence_logs=40,
+            )
+        self._client: Any = _dask.Client(address or self._cluster, set_as_default=False, timeout=READY_SECONDS)
+
+    def run(self, work: str, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """See `Executor.run`."""
+        futures = {self._client.submit(call, work, job, pure=False): place for place, job in enumerate(jobs)}
+        for future in _dask.as_completed(list(futures), loop=self._client.loop):
+            try:
+                yield futures[future], future.result()
+            except distributed.KilledWorker as error:
+                raise WorkerLost(f"job {futures[future]} ended its worker each time: {error}") from None
+
+    def close(self) -> None:
+        """Let the workers go; a cluster that was given stays."""
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()

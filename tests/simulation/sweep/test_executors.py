@@ -1,0 +1,105 @@
+"""The same jobs give the same results wherever they are computed, and no dead worker takes one with it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slipstream.model.errors import ConfigError
+from slipstream.simulation.sweep.executor import Executor, WorkerLost, make_executor
+
+HERE = Path(__file__).parent
+NAME = "sweep_jobs"
+WORK = f"{NAME}:think"
+QUIET = ("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning", "ignore::UserWarning")
+pytestmark = [pytest.mark.filterwarnings(rule) for rule in QUIET]
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """The module of jobs under a name that workers can import too."""
+    folder = tmp_path / "path"
+    folder.mkdir()
+    (folder / f"{NAME}.py").write_text((HERE / "jobs.py").read_text())
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+    yield importlib.import_module(NAME)
+    sys.modules.pop(NAME, None)
+
+
+def results(executor: Executor, jobs: list[object]) -> list[tuple[int, float]]:
+    found = dict(executor.run(WORK, jobs))
+    assert sorted(found) == list(range(len(jobs))), "every job once"
+    return [found[place] for place in sorted(found)]
+
+
+def survives(executor: Executor, module: object, folder: Path) -> list[tuple[int, float]]:
+    """Twelve jobs, two of which kill their worker the first time; then one that cannot be done."""
+    make = module.Job  # type: ignore[attr-defined]
+    dying = {3: str(folder / "first"), 8: str(folder / "second")}
+    found = results(executor, [make(k, dying.get(k, "")) for k in range(12)])
+    assert (folder / "first").exists() and (folder / "second").exists(), "two workers did die"
+    with pytest.raises(ValueError, match="job 1 cannot be done"):
+        list(executor.run(WORK, [make(1, fails=True)]))
+    assert results(executor, [make(7)])[0] == found[7]
+    return found
+
+
+def test_a_pool_survives_its_workers(jobs: object, tmp_path: Path) -> None:
+    executor = make_executor("local", 2)
+    try:
+        found = survives(executor, jobs, tmp_path)
+        assert found == [jobs.think(jobs.Job(k)) for k in range(12)]  # type: ignore[attr-defined]
+        with pytest.raises(WorkerLost, match="job 1 ended its worker 3 times"):
+            make = jobs.Job  # type: ignore[attr-defined]
+            list(executor.run(WORK, [make(0), make(1, die_always=True), make(2)]))
+        assert results(executor, [make(5)])[0] == found[5], "and works on afterwards"
+    finally:
+        executor.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_two_dask_workers_give_the_same(jobs: object, tmp_path: Path) -> None:
+    executor = make_executor("dask", 2)
+    try:
+        found = survives(executor, jobs, tmp_path)
+    finally:
+        executor.close()
+    assert found == [jobs.think(jobs.Job(k)) for k in range(12)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_two_ray_nodes_give_the_same(jobs: object, tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+        executor = make_executor("ray", 2, cluster.address)
+        try:
+            import ray
+
+            assert len([node for node in ray.nodes() if node["Alive"]]) == 2
+            found = survives(executor, jobs, tmp_path)
+        finally:
+            executor.close()
+    finally:
+        cluster.shutdown()
+    assert found == [jobs.think(jobs.Job(k)) for k in range(12)]  # type: ignore[attr-defined]
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    for words, said in (
+        (("cloud", 2), "choose local, dask or ray"),
+        (("local", 0), "at least one"),
+        (("local", 1, "tcp://127.0.0.1:1"), "no meaning for local"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            make_executor(*words)  # type: ignore[arg-type]
