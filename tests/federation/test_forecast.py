@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slipstream.federation.forecast import HOUR, PRIOR_DAILY_VOL, VolState, betas, daily_vol, learn, qlike, to_message
 
@@ -88,3 +90,25 @@ def test_it_beats_yesterday_and_the_long_run_on_real_hours() -> None:
     for other in (yesterday, long_run):
         gain = other - ours
         assert gain.mean() > 2.0 * gain.std(ddof=1) / math.sqrt(len(gain))
+
+
+ODD = st.floats(allow_nan=True, allow_infinity=True) | st.floats(1e-6, 1e6)
+LOOKS = st.lists(
+    st.tuples(st.integers(0, 3 * 24), st.dictionaries(st.sampled_from(("BTC", "ETH", "SOL")), ODD)), max_size=40
+)
+
+
+@given(LOOKS)
+def test_whatever_the_prices_do_the_forecast_is_a_number_that_limits_can_rest_on(
+    looks: list[tuple[int, dict[str, float]]],
+) -> None:
+    state, hour = VolState(), 0
+    for hours, marks in looks:
+        hour += hours
+        after = learn(state, hour * HOUR, marks)
+        assert state.coins.keys() <= after.coins.keys() <= state.coins.keys() | marks.keys()  # none is forgotten
+        state = after
+    for coin, found in state.coins.items():
+        assert math.isfinite(daily_vol(found)) and daily_vol(found) > 0.0
+        assert all(-5.0 <= beta <= 5.0 for beta in betas(coin, found))
+    assert to_message(state, 1, 0).daily_vol.keys() == state.coins.keys()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from slipstream.federation.parents import PAUSE_NS, Parents
 from slipstream.federation.shortfall import paper_less_real, shortfall
 from slipstream.model.cloid import Cloid, pod_id
@@ -68,3 +71,36 @@ def test_quotes_other_pods_and_coins_without_a_price_are_no_parent_orders() -> N
     tape.take(quote(100.0), (place(2, 0, "10"), place(3, 1, "10", pod="maker")))
     tape.take(fill(2, 0, "10", "100"), ())
     assert tape.flush() == ()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("quote"), st.floats(10.0, 1e5), st.integers(0, 2 * PAUSE_NS)),
+        st.tuples(st.just("place"), st.sampled_from(Side), st.integers(1, 9)),
+        st.tuples(st.just("fill"), st.integers(1, 9), st.integers(1, 10**6)),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_every_fill_of_a_child_is_in_one_order_and_the_parts_add_up(steps: list[tuple]) -> None:  # type: ignore[type-arg]
+    tape, orders, now, sent, filled = Parents("trend"), [], 1, 0, D(0)
+    under_way = False
+    for number, step in enumerate(steps):
+        if step[0] == "quote":
+            now += step[2]
+            ended = tape.take(quote(step[1], now), ())
+        elif step[0] == "place":
+            sent += 1
+            ended = tape.take(TICK, (place(sent, 1, str(step[2]), step[1]),))
+        else:
+            ended = tape.take(fill(sent, 1, str(step[1]), str(step[2]), tid=number), ())
+            under_way = bool(sent) and f"{cloid(sent, 1)}" in tape._coins
+            filled += D(step[1]) if under_way else D(0)
+        orders += ended
+    orders += tape.flush()
+    assert sum((order.filled for order in orders), D(0)) == filled
+    for order in orders:
+        assert order.filled <= order.size
+        assert shortfall(order).total == paper_less_real(order)

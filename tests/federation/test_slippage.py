@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slipstream.federation.slippage import OPEN_ORDERS, Slippage
 from slipstream.model.commands import Place
@@ -67,3 +69,35 @@ def test_memory_is_bounded() -> None:
     tape.take(quote(1000.0), tuple(place(str(i)) for i in range(OPEN_ORDERS + 5)))
     assert tape.take(fill("0", "1001", "2"), ()) is None
     assert tape.take(fill("5", "1001", "2"), ()) is not None
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("quote"), st.floats(10.0, 1e5)),
+        st.tuples(st.just("place"), st.integers(0, 5), st.sampled_from(Side), st.integers(1, 9)),
+        st.tuples(st.just("fill"), st.integers(0, 5), st.integers(1, 9), st.integers(1, 10**6)),
+        st.tuples(st.just("close"), st.integers(0, 5)),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS)
+def test_no_fill_is_counted_twice_and_nothing_without_a_price(steps: list[tuple]) -> None:  # type: ignore[type-arg]
+    tape, filled, counted, priced = Slippage(), 0.0, 0.0, False
+    for number, step in enumerate(steps):
+        found = None
+        if step[0] == "quote":
+            priced = True
+            found = tape.take(quote(step[1]), ())
+        elif step[0] == "place":
+            found = tape.take(TICK, (place(f"{step[1]}", step[2], sz=str(step[3])),))
+        elif step[0] == "fill":
+            filled += step[2] * step[3]
+            found = tape.take(fill(f"{step[1]}", str(step[3]), str(step[2]), tid=number), ())
+        else:
+            found = tape.take(Closed(f"{step[1]}", 1, "canceled", 2), ())
+        if found is not None:
+            assert priced and found.notional > 0.0
+            counted += found.notional
+    assert counted <= filled * (1 + 1e-12)
