@@ -36,13 +36,18 @@ NATS_OWN = ("$MQTT.>", "_INBOX.>", "$JS.>")
 
 
 class BrokerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """``processes`` get a password each; ``kind`` empty looks for any; ``port`` 0 takes a free one and keeps it."""
+    """``processes`` get a password each; ``kind`` empty looks for any; ``port`` 0 takes a free one and keeps it.
+
+    ``forget_s``: how long messages wait for a process that is away. Without an end one dead process would fill the
+    broker, and a full broker serves nobody (nats-server; mosquitto drops a client's messages beyond 10,000).
+    """
 
     realm: str
     directory: Path
     processes: tuple[str, ...]
     port: int = 0
     kind: str = ""
+    forget_s: float = 300.0
 
 
 def find_broker(kind: str = "") -> tuple[str, Path]:
@@ -171,7 +176,8 @@ class EmbeddedBroker:
         return (
             f'server_name: "slipstream"\nlisten: "127.0.0.1:-1"\nmax_payload: 8388608\n'
             f'jetstream {{store_dir: "{self.options.directory / "store"}", max_file: 256MB, max_mem: 64MB}}\n'
-            f'mqtt {{host: "127.0.0.1", port: {self.port}, ack_wait: "5s", max_ack_pending: 1000}}\n'
+            f'mqtt {{host: "127.0.0.1", port: {self.port}, ack_wait: "5s", max_ack_pending: 1000, '
+            f'consumer_inactive_threshold: "{self.options.forget_s:g}s"}}\n'
             f"authorization {{users: [\n{lines}\n]}}\n"
         )
 

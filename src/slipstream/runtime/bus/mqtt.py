@@ -63,6 +63,8 @@ class MqttBus:
     """See `slipstream.runtime.bus.port.Bus`. ``process`` is the client's id: a second one takes its place.
 
     ``lasting``: the broker keeps what comes while the connection is lost; a passer-by should leave no such session.
+    ``forget_s``: after so long the session is begun anew: the broker may have dropped its subscriptions meanwhile, and
+    a session without them is silent. What is retained comes again.
     """
 
     def __init__(
@@ -73,12 +75,14 @@ class MqttBus:
         will: tuple[str, Message] | None = None,
         tls: ssl.SSLContext | None = None,
         lasting: bool = True,
+        forget_s: float = 60.0,
     ) -> None:
         self._address = read_url(url)
         self._process = process
         self._will = will
         self._tls = tls
         self._lasting = lasting
+        self._forget_s = forget_s
         self._filters: list[str] = []
         self._retained: OrderedDict[str, bytes] = OrderedDict()
         self._outbox: deque[tuple[str, bytes]] = deque()
@@ -163,6 +167,8 @@ class MqttBus:
         fresh = self._lasting
         while True:
             try:
+                if self._lost is not None and time.monotonic() - self._lost > self._forget_s:
+                    fresh = self._lasting
                 if fresh:
                     # what was queued for an earlier process of this name is not for this one
                     async with self._connect(clean=True):
