@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -58,24 +60,47 @@ def market_of(request: BacktestRequest, config: BarConfig) -> Bars:
     if len(given) > 1:
         flags = " and ".join("--" + name.replace("_", "-") for name in given)
         raise ConfigError(f"{flags}: give one market, not several")
-    hours = config.signal.bar_hours
-    if request.demo:
-        from slipstream.research.synthetic_bars import synthetic_bars
-
-        bars = synthetic_bars(np.random.default_rng(request.seed), hours=round(hours))
-    elif request.returns_csv is not None:
-        from slipstream.data.returns import read_returns
-
-        bars = read_returns(request.returns_csv, request.funding, coins=config.coins)
-    elif request.bars is not None:
-        from slipstream.data.bars import read_bars
-
-        bars = read_bars(request.bars, request.funding, coins=config.coins)
-    else:
+    if not given:
         raise ConfigError(NO_MARKET)
+    hours = round(config.signal.bar_hours) if request.demo else 0
+    seed = request.seed if request.demo else 0
+    files = (request.bars, request.returns_csv, request.funding)
+    bars = _read(*files, config.coins if not request.demo else (), seed, hours, tuple(map(stamp_of, files)))
     if bars.funding is None and not request.no_funding:
         raise ConfigError(NO_FUNDING)
     return chosen(bars, config)
+
+
+@lru_cache(maxsize=2)
+def _read(
+    path: Path | None,
+    returns_csv: Path | None,
+    funding: Path | None,
+    coins: tuple[str, ...],
+    seed: int,
+    hours: int,
+    stamps: tuple[object, ...],
+) -> Bars:
+    """A market, kept for the next request of the same files; ``stamps`` tell a file that was changed meanwhile."""
+    if path is not None:
+        from slipstream.data.bars import read_bars
+
+        return read_bars(path, funding, coins=coins)
+    if returns_csv is not None:
+        from slipstream.data.returns import read_returns
+
+        return read_returns(returns_csv, funding, coins=coins)
+    from slipstream.research.synthetic_bars import synthetic_bars
+
+    return synthetic_bars(np.random.default_rng(seed), hours=hours)
+
+
+def stamp_of(path: Path | None) -> tuple[int, int] | None:
+    """What changes when a file does: time of change, ns, and size; None without a file."""
+    if path is None or not path.is_file():
+        return None
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def chosen(bars: Bars, config: BarConfig) -> Bars:

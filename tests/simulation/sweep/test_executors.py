@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_sweep import Inline, market, same, swept
 
 from slipstream.model.errors import ConfigError
 from slipstream.simulation.sweep.executor import Executor, WorkerLost, make_executor
@@ -59,8 +60,15 @@ def test_a_pool_survives_its_workers(jobs: object, tmp_path: Path) -> None:
             make = jobs.Job  # type: ignore[attr-defined]
             list(executor.run(WORK, [make(0), make(1, die_always=True), make(2)]))
         assert results(executor, [make(5)])[0] == found[5], "and works on afterwards"
+        assert sweeps_alike(executor, tmp_path)
     finally:
         executor.close()
+
+
+def sweeps_alike(executor: Executor, folder: Path) -> bool:
+    """Whether a whole sweep comes out as it does without any workers."""
+    path = market(folder)
+    return same(swept(executor, folder / "there", path), swept(Inline(), folder / "here", path))
 
 
 @pytest.mark.slow
@@ -69,6 +77,7 @@ def test_two_dask_workers_give_the_same(jobs: object, tmp_path: Path) -> None:
     executor = make_executor("dask", 2)
     try:
         found = survives(executor, jobs, tmp_path)
+        assert sweeps_alike(executor, tmp_path)
     finally:
         executor.close()
     assert found == [jobs.think(jobs.Job(k)) for k in range(12)]  # type: ignore[attr-defined]
@@ -88,6 +97,7 @@ def test_two_ray_nodes_give_the_same(jobs: object, tmp_path: Path) -> None:
 
             assert len([node for node in ray.nodes() if node["Alive"]]) == 2
             found = survives(executor, jobs, tmp_path)
+            assert sweeps_alike(executor, tmp_path)
         finally:
             executor.close()
     finally:

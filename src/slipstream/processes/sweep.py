@@ -1,0 +1,157 @@
+"""`slipstream sweep <slug>`: search a strategy's parameters, walk-forward, on one machine or many."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from slipstream.model.errors import ConfigError, SlipstreamError
+from slipstream.processes.backtest import show
+from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
+from slipstream.processes.gradient_report import when_text
+from slipstream.processes.sweep_run import STORAGE, Sweep, SweepTerms, run_sweep
+from slipstream.simulation.sweep.executor import make_executor
+from slipstream.simulation.sweep.knobs import parse_knobs
+from slipstream.simulation.sweep.search import SearchTerms
+from slipstream.strategies.registry import find
+
+
+def sweep(
+    slug: Annotated[str, typer.Argument(help="A strategy over bars: gradient, template, ...")],
+    param: Annotated[list[str] | None, typer.Option(help="key=low:high[:int][:log] or key=a,b,c.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Config file; default: the strategy's sample.")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="key=value instead of the config's.")] = None,
+    bars: Annotated[Path | None, typer.Option(help="Bars: coin, ts, open, close, volume.")] = None,
+    funding: Annotated[Path | None, typer.Option(help="Funding: coin, ts, rate.")] = None,
+    returns_csv: Annotated[Path | None, typer.Option(help="Time, then one column of simple returns a coin.")] = None,
+    no_funding: Annotated[bool, typer.Option("--no-funding", help="Leave funding out, knowingly.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="A made-up market from the seed.")] = False,
+    trials: Annotated[int, typer.Option(min=1, help="Of each fold.")] = 20,
+    batch: Annotated[int, typer.Option(min=1, help="Asked for at once; part of the result.")] = 4,
+    folds: Annotated[int, typer.Option(min=0, help="Tests that follow each other; 0: in sample.")] = 4,
+    first_train: Annotated[float, typer.Option(help="Part of the history before the first test.")] = 0.4,
+    gap_hours: Annotated[float, typer.Option(min=0.0, help="Between training and test.")] = 24.0,
+    train_days: Annotated[float | None, typer.Option(min=1.0, help="Train on so much; default: all past.")] = None,
+    objective: Annotated[str, typer.Option(help="sharpe or growth.")] = "sharpe",
+    capital: Annotated[float | None, typer.Option(min=1.0, help="USD.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the search and of made-up markets.")] = 1,
+    executor: Annotated[str, typer.Option(help="local, dask or ray.")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    address: Annotated[str | None, typer.Option(help="Of a running Dask or Ray cluster.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier run found.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Default: var/sweep/<slug>.")] = None,
+) -> None:
+    """Search parameters walk-forward; a run that was stopped continues where it was."""
+    folder = output or Path("var") / "sweep" / slug
+    try:
+        if objective not in ("sharpe", "growth"):
+            raise ConfigError(f"--objective {objective}: choose sharpe or growth")
+        request = BacktestRequest(
+            entry=find(slug),
+            config=config,
+            overrides=parse_overrides(change or []),
+            bars=bars,
+            funding=funding,
+            returns_csv=returns_csv,
+            no_funding=no_funding,
+            demo=demo,
+            seed=seed,
+            capital=capital,
+        )
+        request.entry.hook("decisions")
+        terms = SweepTerms(
+            knobs=parse_knobs(param or []),
+            search=SearchTerms(trials=trials, batch=batch, seed=seed),
+            folds=folds,
+            first_train=first_train,
+            gap_hours=gap_hours,
+            train_days=train_days,
+            objective=objective,  # type: ignore[arg-type]
+        )
+        if fresh:
+            (folder / STORAGE).unlink(missing_ok=True)
+        found = _watched(request, terms, folder, executor, workers, address)
+        written = write_sweep(found, folder, seed)
+    except (SlipstreamError, ValueError) as error:
+        typer.echo(f"sweep {slug}: {error}", err=True)
+        raise typer.Exit(2) from None
+    show_folds(found)
+    show(found.record)
+    typer.echo(f"wrote {', '.join(str(path) for path in written)}")
+
+
+def _watched(
+    request: BacktestRequest, terms: SweepTerms, folder: Path, executor: str, workers: int, address: str | None
+) -> Sweep:
+    """Run with a progress bar, and let the workers go whatever happens."""
+    hands = make_executor(executor, workers, address)
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("trials", total=max(1, terms.folds) * terms.search.trials)
+            return run_sweep(request, terms, hands, folder, lambda: bar.advance(task))
+    finally:
+        hands.close()
+
+
+def write_sweep(found: Sweep, folder: Path, seed: int) -> list[Path]:
+    """``sweep.json``, ``trials.csv``, ``returns.csv`` of the last fold's training, and the report."""
+    import numpy as np
+
+    from slipstream.research.report import write_report
+
+    folder.mkdir(parents=True, exist_ok=True)
+    told: dict[str, Any] = {
+        "trials": found.trials,
+        "folds": [
+            {
+                "trained to": when_text(choice.trained_to),
+                "tested": [when_text(choice.tested_from), when_text(choice.tested_to)],
+                "chosen": choice.best.values,
+                "score in training": choice.best.score,
+                "score after": choice.after,
+            }
+            for choice in found.choices
+        ],
+    }
+    (folder / "sweep.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    with (folder / "trials.csv").open("w", encoding="utf-8", newline="") as out:
+        keys = sorted(found.choices[0].best.values)
+        rows = csv.writer(out, lineterminator="\n")
+        rows.writerow(["fold", "number", *keys, "score", "why"])
+        for choice in found.choices:
+            for trial in choice.trials:
+                values = [trial.values[key] for key in keys]
+                rows.writerow([choice.fold.number, trial.number, *values, trial.score, trial.why])
+    np.savetxt(folder / "returns.csv", found.matrix, delimiter=",", fmt="%.12g")
+    others = () if found.default is None else (found.default,)
+    paths = write_report(found.record, folder, others=others, sweep=found.matrix, seed=seed)
+    return [folder / "sweep.json", folder / "trials.csv", paths.html]
+
+
+def show_folds(found: Sweep) -> None:
+    """What every fold chose, and what became of it."""
+    table = Table("test from", "to", "chosen", "score in training", "after")
+    for choice in found.choices:
+        values = ", ".join(f"{key}={_short(value)}" for key, value in sorted(choice.best.values.items()))
+        after = "" if choice.after is None else f"{choice.after:.2f}"
+        table.add_row(
+            when_text(choice.tested_from), when_text(choice.tested_to), values, f"{choice.best.score:.2f}", after
+        )
+    Console().print(table)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def as_plain(found: Sweep) -> Any:
+    """A sweep's choices as plain values: equal for equal sweeps."""
+    return msgspec.to_builtins(found.choices)
