@@ -98,7 +98,7 @@ def _ratios(chosen: Array, sums: Array, squares: Array, counts: Array, centre: A
 
 
 def blocks_for(periods: int, most: int = 16) -> int:
-    """The even number of blocks, at most ``most``, that leaves 4 or more periods in each. ValueError below 8 periods."""
+    """The even number of blocks, at most ``most``, that leaves 4 periods or more in each. ValueError below 8."""
     if periods < 8:
         raise ValueError(f"{periods} periods are too few to split; 8 are needed")
     return max(2, min(most, periods // 4 // 2 * 2))

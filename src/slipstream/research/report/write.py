@@ -1,0 +1,63 @@
+"""Writes a backtest's report: a page to look at, Markdown to paste, JSON to compute with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from slipstream.core.portfolio.record import BacktestRecord
+from slipstream.research.report.figures import Report, report
+from slipstream.research.report.gallery import gallery
+from slipstream.research.report.page import html, markdown
+from slipstream.research.report.sweep import Sweep
+
+
+class ReportPaths(NamedTuple):
+    """The files of a report."""
+
+    html: Path
+    markdown: Path
+    json: Path
+
+
+def write_report(
+    record: BacktestRecord,
+    directory: Path | str,
+    *,
+    others: Sequence[BacktestRecord] = (),
+    sweep: Sweep | npt.ArrayLike | None = None,
+    seed: int = 0,
+) -> ReportPaths:
+    """Write ``report.html``, ``report.md`` and ``report.json`` into ``directory``, which is made if it is not there.
+
+    ``others`` are records to compare with (paired by time), ``sweep`` the returns of every trial that the record was
+    chosen from (`Sweep`, or a bare matrix of the record's periods by trials), ``seed`` that of the resamples: the same
+    arguments give the same files. Each file is replaced whole. Raises ValueError where records or sweep do not fit
+    (which, and how to mend), OSError where nothing can be written.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    found = report(record, rng, others=others, sweep=sweep)
+    pages = {
+        "report.html": html(found, gallery(found, record, others)),
+        "report.md": markdown(found),
+        "report.json": as_json(found),
+    }
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
+        fresh = folder / f".{name}.part"
+        fresh.write_text(text, encoding="utf-8")
+        os.replace(fresh, folder / name)
+    return ReportPaths(*(folder / name for name in pages))
+
+
+def as_json(found: Report) -> str:
+    """The figures as strict JSON."""
+    return json.dumps(msgspec.to_builtins(found), indent=1, allow_nan=False) + "\n"
