@@ -18,6 +18,7 @@ from slipstream.federation.shortfall import OrderCost
 from slipstream.model.breaks import Break, BreakKind, Level
 from slipstream.model.cloid import Cloid, pod_id
 from slipstream.model.commands import Place
+from slipstream.model.errors import VenueRejected
 from slipstream.model.events import Bbo, Fill
 from slipstream.model.instrument import Side
 from slipstream.model.mandate import Mandate, Stage
@@ -185,6 +186,33 @@ async def test_before_the_auditor_has_read_the_venue_nothing_is_taken_from_anybo
         await until(lambda: "has not read" in (process.error or ""))
         assert sum(lent.values()) > 0
         assert all(process.state.capital[pod] >= usd for pod, usd in lent.items())
+
+
+async def test_a_book_that_cannot_be_read_keeps_no_lease_from_being_renewed(
+    tmp_path: Path, fund: FundConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, topics = MemoryBroker(), Topics(fund.realm)
+    asked_for: list[str] = []
+    honest = Rest.info
+
+    async def info(self: Rest, kind: str, answer: Any, **body: Any) -> Any:
+        if kind == "l2Book":
+            asked_for.append(body["coin"])
+            if body["coin"] == "BTC":
+                raise VenueRejected("l2Book: the venue answers 422")
+        return await honest(self, kind, answer, **body)
+
+    monkeypatch.setattr(Rest, "info", info)
+    async with (
+        running_venue(ServeOptions(port=0, coins=("BTC", "ETH"), pace="stepped", control=True)) as venue,
+        lending(tmp_path, fund, broker, venue) as (process, auditor, ear),
+    ):
+        await auditor.publish(topics.audit, audit(1), retain=True)
+        await until(lambda: "BTC" in asked_for and "ETH" in asked_for)
+        seen = max(one.version for one in ear.of(Mandate))
+        await until(lambda: max(one.version for one in ear.of(Mandate)) > seen)
+        await until(lambda: process.status()["capacity_usd"].keys() == {"ETH"})
+        assert "BTC" in process.status()["unread_books"]
 
 
 def test_breaks_block_pods_and_the_fund_s_block_all(fund: FundConfig) -> None:

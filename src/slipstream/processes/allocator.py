@@ -91,6 +91,7 @@ class Allocator:
         self._turn = 0
         self._audit: AuditReport | None = None
         self._audit_at = 0.0
+        self._unread: dict[str, str] = {}  # books that could not be read, and why
         self._fold = fold_of(terms)
         self.recovered = recover(journal, self._fold, on_session=_sessions(self._fold), restore=_restorer(self._fold))
         self._fold.step = _stepper(terms)
@@ -183,7 +184,13 @@ class Allocator:
         self._turn += BOOKS_A_CYCLE
         samples: list[Sample] = []
         for coin in chosen:
-            book = await self._rest.info("l2Book", BookAnswer, coin=coin)
+            try:
+                book = await self._rest.info("l2Book", BookAnswer, coin=coin)
+            except (Retry, VenueRejected) as error:
+                # one coin's book is no reason to let everybody's lease run out
+                self._unread[coin] = str(error)
+                continue
+            self._unread.pop(coin, None)
             bids, asks = (tuple((float(level.px), float(level.sz)) for level in side) for side in book.levels)
             samples += capacity.walk(coin, bids, asks)
         return tuple(samples)
@@ -235,6 +242,7 @@ class Allocator:
             "capital": {pod: round(usd, 2) for pod, usd in state.capital.items()},
             "mandates": {pod: msgspec.to_builtins(lease) for pod, lease in state.leases.items()},
             "capacity_usd": {coin: round(min(cap, 1e15), 0) for coin, cap in capacities(self.terms, state).items()},
+            "unread_books": dict(self._unread),
             "hours_of_record": {pod: len(record.returns) for pod, record in state.records.items()},
             "decisions": [msgspec.to_builtins(one) for one in self.decisions.values()],
             "journals": {tape.where: tape.error for tape in self._tapes},
