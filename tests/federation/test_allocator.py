@@ -21,6 +21,7 @@ from slipstream.federation.allocator import (
     Input,
     Observation,
     Output,
+    Outranked,
     Rebase,
     capacities,
     stage_of,
@@ -112,6 +113,17 @@ def test_a_fund_may_gain_and_lose_pods_between_two_sharings() -> None:
     assert 0 < sum(state.capital.values()) <= 20_000 + 1
     state, said = step(alone, state, look(2))
     assert not of(said, Alert)
+
+
+def test_an_allocator_that_lost_its_journal_goes_on_above_what_the_pods_obey() -> None:
+    # pods take no mandate whose number is not above the one they know, and neither do auditor and breaker
+    state, _ = run([look(0), Outranked(START + S, 500, 40)])
+    _, said = run([look(9)], state)
+    assert {one.pod: one.version for one in of(said, Mandate)} == {"maker": 501, "trend": 502}
+    _, said = run([Override("maker", Stage.MATURITY, "ann", "as it was", START + 10 * S)], state)
+    assert [one.version for one in of(said, StageChange)] == [41]
+    again, _ = run([Outranked(START + 2 * S, 3, 3)], state)
+    assert again.versions == 500, "it never goes back"
 
 
 def test_leases_are_renewed_between_two_sharings_and_versions_only_grow() -> None:

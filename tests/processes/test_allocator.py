@@ -21,8 +21,17 @@ from slipstream.model.commands import Place
 from slipstream.model.errors import VenueRejected
 from slipstream.model.events import Bbo, Fill
 from slipstream.model.instrument import Side
-from slipstream.model.mandate import Mandate, Stage
-from slipstream.model.messages import AuditedPod, AuditReport, CoinLine, Configure, Decision, Forecast, StageChange
+from slipstream.model.mandate import Mandate, Stage, TradingState
+from slipstream.model.messages import (
+    AuditedPod,
+    AuditReport,
+    CoinLine,
+    Configure,
+    Decision,
+    Forecast,
+    PodReport,
+    StageChange,
+)
 from slipstream.model.order import Tif
 from slipstream.model.topics import Topics
 from slipstream.processes.allocator import Allocator, open_allocator, verify_allocator
@@ -213,6 +222,34 @@ async def test_a_book_that_cannot_be_read_keeps_no_lease_from_being_renewed(
         await until(lambda: max(one.version for one in ear.of(Mandate)) > seen)
         await until(lambda: process.status()["capacity_usd"].keys() == {"ETH"})
         assert "BTC" in process.status()["unread_books"]
+
+
+async def test_an_allocator_without_its_journal_is_still_obeyed(tmp_path: Path, fund: FundConfig) -> None:
+    broker, topics = MemoryBroker(), Topics(fund.realm)
+    async with (
+        running_venue(ServeOptions(port=0, coins=("BTC", "ETH"), pace="stepped", control=True)) as venue,
+        MemoryBus(broker, "allocator") as before,
+    ):
+        old = Mandate(700, "brawler", Decimal(1), Decimal(1))
+        await before.publish(topics.mandate("brawler"), old, retain=True)
+        knows = PodReport(
+            pod="gradient",
+            account="",
+            run=1,
+            seq=1,
+            ns=1,
+            wall_ns=1,
+            phase="running",
+            state=TradingState.REDUCING,
+            mandate_version=900,
+        )
+        await before.publish(topics.pod("gradient", "report"), knows, retain=True)
+        async with lending(tmp_path, fund, broker, venue) as (_, auditor, ear):
+            await auditor.publish(topics.audit, audit(1), retain=True)
+            await until(lambda: {one.pod for one in ear.of(Mandate) if one.version > 900} == {"brawler", "gradient"})
+    with open_allocator(tmp_path / "journal.db", read_only=True) as journal:
+        verdict = verify_allocator(journal, terms_of(fund, 60.0))
+    assert verdict.identical, verdict.difference
 
 
 def test_breaks_block_pods_and_the_fund_s_block_all(fund: FundConfig) -> None:

@@ -69,7 +69,15 @@ class Rebase(msgspec.Struct, frozen=True, tag="rebase"):
     why: str
 
 
-Input = Observation | Rebase | Override
+class Outranked(msgspec.Struct, frozen=True, tag="outranked"):
+    """Versions above ours are in force: a mandate and a stage of an allocator whose journal is gone."""
+
+    ns: int
+    mandate: int
+    stage: int
+
+
+Input = Observation | Rebase | Override | Outranked
 Output = Mandate | Forecast | StageChange | Decision | Alert
 
 
@@ -100,6 +108,8 @@ def step(terms: AllocatorTerms, state: AllocatorState, given: Input) -> Step:
         return _rebased(state, given)
     if isinstance(given, Override):
         return _overridden(terms, state, given)
+    if isinstance(given, Outranked):
+        return _outranked(terms, state, given), ()
     if not (math.isfinite(given.equity) and given.equity >= 0.0) or not given.marks:
         return state, (_unusable(given),)
     old = state
@@ -127,6 +137,13 @@ def _beta(state: AllocatorState, given: Observation) -> Decision:
     lines = tuple(f"to {anchor} {value:+.3f}" for anchor, value in zip(forecast.ANCHORS, after, strict=False))
     text = f"the fund's beta to {forecast.ANCHORS[0]}"
     return Decision("beta", "", text, given.ns, lines, None, after[0] if after else None)
+
+
+def _outranked(terms: AllocatorTerms, state: AllocatorState, given: Outranked) -> AllocatorState:
+    """Count on from there, or nobody would take what we say."""
+    life = tenure.begun(terms.life, terms.pods, state.life)
+    life = msgspec.structs.replace(life, version=max(life.version, given.stage))
+    return msgspec.structs.replace(state, versions=max(state.versions, given.mandate), life=life)
 
 
 def _rebased(state: AllocatorState, given: Rebase) -> Step:

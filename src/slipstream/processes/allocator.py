@@ -25,6 +25,7 @@ from slipstream.federation.allocator import (
     AllocatorTerms,
     Input,
     Output,
+    Outranked,
     capacities,
     stage_of,
     step,
@@ -33,7 +34,16 @@ from slipstream.federation.capacity import Sample
 from slipstream.federation.shortfall import OrderCost
 from slipstream.model.errors import Retry, VenueRejected
 from slipstream.model.mandate import Mandate
-from slipstream.model.messages import Alert, AuditReport, Configure, Decision, Forecast, StageChange
+from slipstream.model.messages import (
+    Alert,
+    AuditReport,
+    Configure,
+    Decision,
+    Forecast,
+    Message,
+    PodReport,
+    StageChange,
+)
 from slipstream.pods import is_local
 from slipstream.processes.fund import FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
@@ -51,6 +61,7 @@ IP_WEIGHT = 200
 AUDIT_FRESH_S = 10.0  # wall seconds
 BOOKS_A_CYCLE = 4  # order books read each time, in turn: two of weight each
 CHECKPOINT_ROWS = 500
+HIGHEST = 1 << 53  # a version: whoever claims to obey a higher one is not believed
 KEEP_ROWS = 50_000
 
 
@@ -117,7 +128,8 @@ class Allocator:
     async def listen(self) -> None:
         """Hear the bus: audits, and the operator."""
         topics = self.host.topics
-        await self.host.bus.subscribe(topics.audit, topics.configure(WHO))
+        in_force = (topics.mandate("+"), topics.stage("+"), topics.pod("+", "report"))
+        await self.host.bus.subscribe(topics.audit, topics.configure(WHO), *in_force)
         async for received in self.host.bus.messages():
             message = received.message
             # a retained audit may be of any age: only what is said now is fresh
@@ -125,6 +137,22 @@ class Allocator:
                 self._audit, self._audit_at = message, time.monotonic()
             elif isinstance(message, Configure):
                 await self._obey(message)
+            else:
+                await self._heed(message)
+
+    async def _heed(self, message: Message) -> None:
+        """Versions in force that are above ours: our journal is younger than they are."""
+        given, stage = 0, 0
+        if isinstance(message, Mandate):
+            given = message.version
+        elif isinstance(message, PodReport):
+            given = message.mandate_version
+        elif isinstance(message, StageChange):
+            stage = message.version
+        given, stage = min(given, HIGHEST), min(stage, HIGHEST)
+        life = self.state.life
+        if given > self.state.versions or stage > (life.version if life is not None else 0):
+            await self.take(Outranked(self.host.clock.now(), given, stage))
 
     async def _obey(self, order: Configure) -> None:
         try:
