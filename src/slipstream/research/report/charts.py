@@ -30,7 +30,7 @@ PALETTE = {
 }
 LINES = (MAIN, SECOND, THIRD, GOOD, BAD, INK, FAINT)
 SIZES = {"wide": (9.4, 3.0), "narrow": (4.3, 2.9)}
-STYLE = {
+STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a coin may be called $WIF$
     "font.size": 9.0,
@@ -99,16 +99,26 @@ def _svg(draw: Callable[[Any, bool], None], width: float, height: float, salt: s
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
-        figure = Figure(figsize=(width, height), layout="constrained")
+    style: Any = STYLE | {"svg.hashsalt": salt}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
         figure.patch.set_alpha(0.0)
         axes = figure.add_subplot()
         axes.patch.set_alpha(0.0)
         draw(axes, narrow)
+        # margins by what stands in them: a layout engine would draw everything twice
+        above = 0.12 if axes.get_legend() is None else 0.1 + 0.2 * _rows(axes.get_legend())
+        left = 0.16 + 0.075 * max([6, *(len(label.get_text()) for label in axes.get_yticklabels())])
+        left += 0.16 if axes.get_ylabel() else 0.0
+        figure.subplots_adjust(left / width, 0.36 / height, 1.0 - 0.12 / width, 1.0 - above / height)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     return _themed(out.getvalue())
+
+
+def _rows(legend: Any) -> int:
+    return -(-len(legend.get_texts()) // int(legend._ncols))
 
 
 def _themed(svg: str) -> str:
@@ -131,9 +141,11 @@ def dates(axes: Any, ends: Sequence[int], narrow: bool) -> Any:
     """Times for the x axis, whose labels are set."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=3, maxticks=5 if narrow else 9)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    locator: Any = AutoDateLocator  # matplotlib's dates have no types
+    formatter: Any = ConciseDateFormatter
+    places = locator(minticks=3, maxticks=5 if narrow else 9)
+    axes.xaxis.set_major_locator(places)
+    axes.xaxis.set_major_formatter(formatter(places))
     axes.grid(axis="x", visible=False)
     return np.asarray(ends, dtype="datetime64[ms]")
 
@@ -154,9 +166,13 @@ def share_axis(axis: Any) -> None:
     axis.set_major_formatter(PercentFormatter(1.0))
 
 
-def legend(axes: Any, narrow: bool, count: int) -> None:
+def legend(axes: Any, narrow: bool, count: int, *, backwards: bool = False) -> None:
     """Names above the drawing, where they hide nothing."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(count, 2 if narrow else 6), borderaxespad=0.2)
+    handles, names = axes.get_legend_handles_labels()
+    order = slice(None, None, -1 if backwards else 1)
+    columns = max(1, min(count, 2 if narrow else 5))
+    where = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
+    axes.legend(handles[order], names[order], ncols=columns, **where)
 
 
 # ---- drawings ---------------------------------------------------------------------------------------------------
@@ -175,16 +191,8 @@ def curves(
             style = {"linewidth": 1.8 if k == 0 else 1.2, "color": LINES[k % len(LINES)], "label": plain(name, 40)}
             axes.plot(x, values, zorder=4 - min(k, 2), **style)
         money_axis(axes.yaxis)
-        handles, names = axes.get_legend_handles_labels()
         if len(lines) > 1:
-            axes.legend(
-                handles[::-1],
-                names[::-1],
-                loc="lower left",
-                bbox_to_anchor=(0.0, 1.0),
-                ncols=min(len(lines), 2 if narrow else 5),
-                borderaxespad=0.2,
-            )
+            legend(axes, narrow, len(lines), backwards=True)
 
     return picture(title, note, draw)
 

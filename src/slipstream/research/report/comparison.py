@@ -60,10 +60,9 @@ def compare(record: BacktestRecord, others: Sequence[BacktestRecord], rng: np.ra
         _against(record, own, other, name, rng)
         for other, name in zip(others, labels([record, *others])[1:], strict=True)
     ]
-    known = [k for k, row in enumerate(found) if row.p_mean is not None]
-    adjusted = paired.holm([found[k].p_mean for k in known]) if known else []
-    for k, p in zip(known, adjusted, strict=True):
-        found[k] = msgspec.structs.replace(found[k], p_holm=float(p), worth=bool(p < 0.05))
+    tested = {k: row.p_mean for k, row in enumerate(found) if row.p_mean is not None}
+    for k, p in zip(tested, paired.holm(list(tested.values())).tolist(), strict=True):
+        found[k] = msgspec.structs.replace(found[k], p_holm=p, worth=p < 0.05)
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from slipstream.core.portfolio.record import BacktestRecord
+from slipstream.core.portfolio.record import Array, BacktestRecord
 from slipstream.research.report import charts
 from slipstream.research.report.charts import Picture, usd
 from slipstream.research.report.comparison import labels
@@ -49,7 +49,7 @@ def gallery(found: Report, record: BacktestRecord, others: Sequence[BacktestReco
     return pictures
 
 
-def _over_time(found: Report, costs: charts.Array) -> dict[str, Picture]:
+def _over_time(found: Report, costs: Array) -> dict[str, Picture]:
     s, per, capital = found.series, found.period, found.money.capital
     equity = np.asarray(s.equity)
     funding = np.cumsum(s.funding)

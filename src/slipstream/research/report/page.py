@@ -1,4 +1,4 @@
-"""The report as one HTML page and as Markdown. Nothing is fetched and nothing runs: no script, no font, no style sheet."""
+"""The report as one HTML page and as Markdown. Nothing is fetched and nothing runs: no script, no font, no sheet."""
 
 from __future__ import annotations
 

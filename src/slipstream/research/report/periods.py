@@ -81,8 +81,8 @@ def _cut(
     stamps_in = np.bincount(places, minlength=count).astype(np.float64)
 
     def summed(values: Array) -> Array:
-        total: Array = np.bincount(places, weights=values, minlength=count)[:keep]
-        return total
+        total = np.bincount(places, weights=values, minlength=count)[:keep]
+        return np.asarray(total, dtype=np.float64)
 
     def mean(values: Array) -> Array:
         held = np.bincount(places, weights=values, minlength=count) / np.maximum(stamps_in, 1.0)

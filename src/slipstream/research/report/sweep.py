@@ -19,7 +19,7 @@ class Sweep:
     """Returns of every trial of a search: ``returns`` is periods by trials, ``names`` one a trial.
 
     ``ann`` is how many of its periods a year has. ``chosen`` is the trial that was taken (None: the one of greatest
-    Sharpe ratio). Trials that were tried and thrown away belong here too: the correction is for all that were looked at.
+    Sharpe ratio). Trials that were tried and thrown away belong here too: the correction is for all that was looked at.
     """
 
     names: tuple[str, ...]
