@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from typing import Annotated
 
@@ -97,6 +98,8 @@ def compact(
     """
     from slipstream.data.recorder.tables import compact as run
 
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a segment of all coins is a thousand files at once
     try:
         count = len(closed_segments(directory))
         console = Console(stderr=True)

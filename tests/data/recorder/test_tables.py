@@ -77,7 +77,7 @@ def record(folder: Path, lines: list[tuple[int, bytes]], **turnover: int) -> Non
 
 
 def test_compaction_partitions_by_day_and_repeats_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "ROWS", 7)  # several row groups
+    monkeypatch.setattr(tables, "VALUES", 40)  # several row groups
     lines = [(NOON + k * DAY // 40, BOOK % k) for k in range(40)]
     lines += [(NOON + DAY + k, TRADES % (k % 5)) for k in range(20)]
     record(tmp_path / "raw", lines, seconds=86_400)

@@ -30,7 +30,7 @@ from slipstream.model.events import Bbo, L2Book, Trade
 
 DONE = "compacted"
 ALL = "ALL"
-ROWS = 500_000  # rows in memory at most before they are written
+VALUES = 1_000_000  # in memory at most before they are written: a book has 80, a best price 6
 TIMES = ("event_ns", "recv_ns")
 COLUMNS: dict[str, tuple[str, ...]] = {
     "bbo": (*TIMES, "bid_px", "bid_sz", "ask_px", "ask_sz"),
@@ -164,7 +164,7 @@ def compact(folder: Path, lake: Path, *, done: Callable[[Path], None] = lambda p
     """Bring every closed segment of a recorder's folder into the lake, and set it aside in ``compacted/``.
 
     A recorder may be at work there: it is not disturbed. ``done`` is called after each segment. Memory is bounded by
-    `ROWS`, and by the trade ids of a day. Raises FolderError, OSError.
+    `VALUES`, and by the trade ids of a day. Raises FolderError, OSError.
     """
     out = Compacted()
     for path in closed_segments(folder):
@@ -189,8 +189,8 @@ def _tabulate(path: Path, lake: Path, out: Compacted) -> None:
             if key not in parts:
                 parts[key] = Part(lake, key, name)
             parts[key].rows.append(row)
-            held += 1
-        if held >= ROWS:
+            held += sum(len(value) if isinstance(value, tuple) else 1 for value in row)
+        if held >= VALUES:
             for part in parts.values():
                 part.flush()
             held = 0
