@@ -51,6 +51,7 @@ def survives(executor: Executor, module: object, folder: Path) -> list[tuple[int
     return found
 
 
+@pytest.mark.slow
 def test_a_pool_survives_its_workers(jobs: object, tmp_path: Path) -> None:
     executor = make_executor("local", 2)
     try:
@@ -67,8 +68,8 @@ def test_a_pool_survives_its_workers(jobs: object, tmp_path: Path) -> None:
 
 def sweeps_alike(executor: Executor, folder: Path) -> bool:
     """Whether a whole sweep comes out as it does without any workers."""
-    path = market(folder)
-    return same(swept(executor, folder / "there", path), swept(Inline(), folder / "here", path))
+    path, few = market(folder), {"trials": 4, "folds": 1}
+    return same(swept(executor, folder / "there", path, **few), swept(Inline(), folder / "here", path, **few))
 
 
 @pytest.mark.slow

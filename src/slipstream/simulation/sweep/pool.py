@@ -60,10 +60,10 @@ class PoolExecutor:
     ) -> None:
         tries[place] += 1
         try:
-            under_way[self._open().submit(call, work, jobs[place])] = place
+            under_way[self._open(work).submit(call, work, jobs[place])] = place
         except BrokenProcessPool:  # a worker died between two jobs
             self.close()
-            under_way[self._open().submit(call, work, jobs[place])] = place
+            under_way[self._open(work).submit(call, work, jobs[place])] = place
 
     def _died(self, suspects: deque[int], tries: list[int]) -> None:
         self.deaths += 1
@@ -72,11 +72,13 @@ class PoolExecutor:
             if tries[place] >= TRIES:
                 raise WorkerLost(f"job {place} ended its worker {TRIES} times; give it more memory or leave it out")
 
-    def _open(self) -> ProcessPoolExecutor:
+    def _open(self, work: str) -> ProcessPoolExecutor:
         if self._pool is None:
             for name in SINGLE:
                 os.environ.setdefault(name, "1")
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload([work.partition(":")[0]])  # what is imported once need not be again
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=context)
         return self._pool
 
     def close(self) -> None:
