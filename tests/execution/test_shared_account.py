@@ -10,7 +10,7 @@ from kernel_doubles import BUY, SELL, T0, D, Scripted, account, config
 
 from slipstream.execution.kernel import Kernel
 from slipstream.execution.ledger import Ledger
-from slipstream.execution.permit import Permit
+from slipstream.execution.permit import WATCH, Permit
 from slipstream.model.cloid import Cloid, pod_id
 from slipstream.model.events import Ack, Fill, FundingPayment
 from slipstream.model.instrument import Side
@@ -89,3 +89,14 @@ def test_a_resume_may_clear_one_writers_halts_alone() -> None:
     assert permit.fold(Halt(8, TradingState.REDUCING, "operator", "why", "how")) and len(permit.halts) == 1
     permit.fold(Resume(9, "operator", "all clear"))
     assert permit.state(T0) is TradingState.ACTIVE and not permit.halts
+
+
+def test_a_pod_that_nobody_watches_reduces_whatever_numbers_were_cleared_before() -> None:
+    permit = Permit("puppet", require_mandate=False)
+    permit.fold(Resume(10_000, "operator", "all is well"))  # its sender's clock is ahead of the pod's
+    permit.fold(Halt(77, TradingState.REDUCING, WATCH, "no beat of the breaker", "its beat comes back", 77))
+    assert permit.state(0) is TradingState.REDUCING
+    permit.fold(Resume(78, WATCH, "the breaker is back", 78, whose=WATCH))
+    assert permit.state(0) is TradingState.ACTIVE
+    permit.fold(Halt(79, TradingState.REDUCING, WATCH, "no beat of the breaker", "its beat comes back", 79))
+    assert permit.state(0) is TradingState.REDUCING

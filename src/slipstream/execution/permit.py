@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import msgspec
+
 from slipstream.model.mandate import Halt, Mandate, Resume, TradingState
 
+Said = TypeVar("Said", Halt, Resume)
 _ORDER = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 SHUTDOWN = "pod"  # who of the halt that a stopping pod gives itself; the next start clears it
 WATCH = "beat watch"  # who of the halt that a pod gives itself while nobody watches it; the next start watches anew
@@ -35,6 +40,7 @@ class Permit:
                 return False
             self.mandate = event
         elif isinstance(event, Halt):
+            event = self._own(event)
             if event.generation <= max(self.cleared, self._cleared_of.get(event.who, 0)):
                 return False
             # the same words again are the same halt, only later
@@ -43,6 +49,7 @@ class Permit:
                 event = max(event, self.halts.pop(key), key=lambda halt: halt.generation)
             self.halts[event.generation, event.who] = event
         else:
+            event = self._own(event)
             if event.whose:
                 self._cleared_of[event.whose] = max(self._cleared_of.get(event.whose, 0), event.generation)
             else:
@@ -53,6 +60,14 @@ class Permit:
                 if halt.generation > event.generation or event.whose not in ("", halt.who)
             }
         return True
+
+    def _own(self, event: Said) -> Said:
+        """What the pod's own watch says comes once and in order: no number of somebody else's clock outranks it."""
+        if isinstance(event, Halt):
+            number = self.next_generation if event.who == WATCH else 0
+        else:
+            number = self.next_generation - 1 if event.whose == WATCH else 0
+        return msgspec.structs.replace(event, generation=number) if number > event.generation else event
 
     @property
     def next_generation(self) -> int:
