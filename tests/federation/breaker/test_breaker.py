@@ -213,6 +213,19 @@ def test_without_the_auditor_everybody_only_reduces_until_it_is_back() -> None:
     assert isinstance(latch.message, Resume) and latch.message.whose == "breaker"
 
 
+def test_what_it_latches_outranks_every_resume_that_was_heard() -> None:
+    street, permit = Street(), Permit("maker", require_mandate=False)
+    street.pass_time(1)
+    clear = Resume(street.ns + 3600 * SECOND, "operator", "all is well", street.ns)  # by a clock that is ahead
+    street.hear(clear, "all")
+    permit.fold(clear)
+    for beating, state in ((PODS, TradingState.REDUCING), ((*PODS, "auditor"), TradingState.ACTIVE)):
+        for one in street.pass_time(6, beating=beating):
+            if isinstance(one, Latch):
+                permit.fold(one.message)
+        assert permit.state(street.ns) is state
+
+
 def test_flatten_halts_cancels_then_closes_no_more_than_there_is_and_waits_for_the_books() -> None:
     street = Street()
     street.pass_time(1)

@@ -213,6 +213,8 @@ def _verdict(
 
 def _tick(terms: BreakerTerms, state: BreakerState, tick: Tick) -> Step:
     out: list[Output] = []
+    # a Resume that was heard may bear a number ahead of our clock: pods would take less for cleared
+    number = max(tick.ns, 1 + max(state.cleared.values(), default=0))
     silent = tuple(
         p
         for p in terms.watched
@@ -221,7 +223,7 @@ def _tick(terms: BreakerTerms, state: BreakerState, tick: Tick) -> Step:
     )
     if silent and not state.silent:
         why = f"no beat of the {', '.join(silent)}"
-        halt = Halt(tick.ns, TradingState.REDUCING, BREAKER, why, "its beat comes back", tick.ns)
+        halt = Halt(number, TradingState.REDUCING, BREAKER, why, "its beat comes back", tick.ns)
         out.append(Latch(ALL, halt))
         out.append(
             Alert("silent/" + "+".join(silent), "error", why, "every pod only reduces until it is back", tick.ns)
@@ -229,7 +231,7 @@ def _tick(terms: BreakerTerms, state: BreakerState, tick: Tick) -> Step:
         out.append(Decision("halt", "", "every pod only reduces", tick.ns, (why,)))
     elif state.silent and not silent:
         why = f"the {', '.join(state.silent)} is back"
-        out.append(Latch(ALL, Resume(tick.ns, BREAKER, why, tick.ns, whose=BREAKER)))
+        out.append(Latch(ALL, Resume(number, BREAKER, why, tick.ns, whose=BREAKER)))
         out.append(Decision("resume", "", "pods may increase again", tick.ns, (why,)))
     state = msgspec.structs.replace(state, silent=silent)
     for slug in terms.pods:
