@@ -72,9 +72,16 @@ def usd(value: float) -> str:
     size = abs(value)
     for scale, name in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
         if size >= scale * 0.9995:
-            text = f"{value / scale:.2f}".rstrip("0").rstrip(".")
-            return text + name
-    return f"{value:.0f}" if size >= 100 or value == round(value) else f"{value:.2f}"
+            return _short(value / scale) + name
+    return _short(value)
+
+
+def _short(value: float) -> str:
+    """Three digits, without zeros that say nothing."""
+    digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
+    text = f"{value:.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text.replace("-", "−")
 
 
 def plain(text: object, most: int = 60) -> str:
@@ -86,10 +93,10 @@ def plain(text: object, most: int = 60) -> str:
 def picture(
     title: str, note: str, draw: Callable[[Any, bool], None], *, rows: int | None = None, salt: str = ""
 ) -> Picture:
-    """Draw twice. ``draw(axes, narrow)``; ``rows`` of text make the picture taller."""
+    """Draw twice. ``draw(axes, narrow)``; many ``rows`` of text make the picture taller."""
     drawn = {}
     for size, (width, height) in SIZES.items():
-        tall = height if rows is None else 0.5 + 0.215 * rows
+        tall = height if rows is None else max(1.6 if size == "wide" else height, 0.5 + 0.215 * rows)
         drawn[size] = _svg(draw, width, tall, f"{salt or title} {size}", size == "narrow")
     return Picture(title=title, note=note, **drawn)
 
@@ -111,7 +118,7 @@ def _svg(draw: Callable[[Any, bool], None], width: float, height: float, salt: s
         above = 0.12 if axes.get_legend() is None else 0.1 + 0.2 * _rows(axes.get_legend())
         left = 0.16 + 0.075 * max([6, *(len(label.get_text()) for label in axes.get_yticklabels())])
         left += 0.16 if axes.get_ylabel() else 0.0
-        figure.subplots_adjust(left / width, 0.36 / height, 1.0 - 0.12 / width, 1.0 - above / height)
+        figure.subplots_adjust(left / width, 0.26 / height, 1.0 - 0.24 / width, 1.0 - above / height)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     return _themed(out.getvalue())
@@ -154,7 +161,7 @@ def money_axis(axis: Any) -> None:
     """Short amounts of USD on an axis."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_locator(MaxNLocator(5 if axis.axis_name == "y" else 4))
     axis.set_major_formatter(FuncFormatter(lambda value, _: usd(value)))
 
 
@@ -208,16 +215,7 @@ def under_water(title: str, note: str, ends: Sequence[int], falls: Array) -> Pic
         axes.set_ylim(top=0.0)
         deepest = int(falls.argmax())
         if falls[deepest] > 0.0:
-            right = deepest > len(falls) * 0.7
-            axes.annotate(
-                f"{-falls[deepest]:.1%}",
-                (x[deepest], -falls[deepest]),
-                xytext=(-6 if right else 6, 4),
-                textcoords="offset points",
-                ha="right" if right else "left",
-                color=INK,
-                fontweight="bold",
-            )
+            axes.plot([x[deepest]], [-falls[deepest]], marker="o", markersize=4.5, color=BAD)
 
     return picture(title, note, draw)
 
@@ -262,7 +260,7 @@ def waterfall(title: str, note: str, parts: Sequence[tuple[str, float]], total: 
             names.append(plain(name, 24))
         axes.barh(len(parts), at, color=MAIN, height=0.62)
         _beside(axes, len(parts), max(at, 0.0), at)
-        _named(axes, [*names, total], [0.0, at, *np.cumsum([value for _, value in parts])])
+        _named(axes, [*names, total], [0.0, at, *np.cumsum([value for _, value in parts])], narrow)
 
     return picture(title, note, draw, rows=len(parts) + 3)
 
@@ -275,7 +273,7 @@ def bars(title: str, note: str, rows: Sequence[tuple[str, float]]) -> Picture:
         axes.barh(range(len(rows)), values, color=[GOOD if v >= 0.0 else BAD for v in values], height=0.66)
         for k, value in enumerate(values):
             _beside(axes, k, max(value, 0.0), value)
-        _named(axes, [plain(name, 22) for name, _ in rows], [0.0, *values])
+        _named(axes, [plain(name, 22) for name, _ in rows], [0.0, *values], narrow)
 
     return picture(title, note, draw, rows=len(rows) + 2)
 
@@ -285,10 +283,10 @@ def _beside(axes: Any, row: int, x: float, value: float) -> None:
     axes.annotate(text, (x, row), xytext=(4, 0), textcoords="offset points", va="center", color=INK)
 
 
-def _named(axes: Any, names: Sequence[str], reach: Sequence[float]) -> None:
+def _named(axes: Any, names: Sequence[str], reach: Sequence[float], narrow: bool) -> None:
     low, high = min(reach), max(reach)
     room = (high - low) or 1.0
-    axes.set_xlim(low - 0.03 * room, high + 0.16 * room)
+    axes.set_xlim(low - 0.03 * room, high + (0.3 if narrow else 0.12) * room)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", labelcolor=INK)
@@ -329,6 +327,6 @@ def whiskers(title: str, note: str, rows: Sequence[tuple[str, float, float, floa
             axes.plot([low, high], [k, k], color=MAIN, linewidth=1.2, solid_capstyle="round")
             axes.plot([middle], [k], marker="o", markersize=4, color=MAIN)
         reach = [0.0, *(row[2] for row in rows), *(row[3] for row in rows)]
-        _named(axes, [plain(row[0], 34) for row in rows], reach)
+        _named(axes, [plain(row[0], 24 if narrow else 44) for row in rows], reach, narrow)
 
     return picture(title, note, draw, rows=len(rows) + 2)

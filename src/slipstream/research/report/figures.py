@@ -67,12 +67,16 @@ class Coin(msgspec.Struct, frozen=True):
 
 
 class Risk(msgspec.Struct, frozen=True, kw_only=True):
-    """Losses of one period in other ways, shares of equity, and the deepest fall in USD; None: not defined."""
+    """Losses of one period in other ways, shares of equity, and the deepest fall in USD; None: not defined.
+
+    ``underwater`` is the longest stay below a former peak, periods; ``drawdown_stamps`` sees within periods too.
+    """
 
     normal_var: float | None
     cornish_fisher_var: float | None
     normal_cvar: float | None
     dollar_drawdown: float
+    drawdown_stamps: float
     worst: float
     best: float
     hit: float
@@ -104,6 +108,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     period: str
     ann: float
     verdict: str
+    tone: str
     money: Money
     ratios: list[Ratio]
     evidence: Evidence | None
@@ -133,6 +138,7 @@ def report(
     known = evidence(kept.returns, kept.ann, block)
     judged = None if sweep is None else judge(as_sweep(sweep, kept.ann))
     money = _money(record, kept, drawn)
+    verdict, tone = _verdict(money, known, judged, kept)
     by, calendar = _calendar(record, kept)
     return Report(
         slug=record.slug,
@@ -142,11 +148,12 @@ def report(
         days=float(record.stamps[-1] - record.stamps[0]) / DAY_MS,
         period=kept.name,
         ann=kept.ann,
-        verdict=_verdict(money, known, judged, kept),
+        verdict=verdict,
+        tone=tone,
         money=money,
         ratios=found,
         evidence=known,
-        risk=_risk(kept),
+        risk=_risk(record, kept),
         holding=_holding(record, kept),
         calendar=calendar,
         calendar_by=by,
@@ -215,7 +222,7 @@ def _holding(record: BacktestRecord, kept: Periods) -> Holding:
     )
 
 
-def _risk(kept: Periods) -> Risk | None:
+def _risk(record: BacktestRecord, kept: Periods) -> Risk | None:
     r = kept.returns
     if r.size < 2:
         return None
@@ -223,11 +230,13 @@ def _risk(kept: Periods) -> Risk | None:
     under = wealth < np.maximum.accumulate(wealth)
     # the longest run under a former peak
     runs = np.diff(np.flatnonzero(np.concatenate([[True], ~under, [True]])))
+    equity = np.concatenate([[record.capital], np.maximum(record.equity, 0.0)])
     return Risk(
         normal_var=perf.normal_value_at_risk(r),
         cornish_fisher_var=perf.cornish_fisher_value_at_risk(r),
         normal_cvar=perf.normal_expected_shortfall(r),
         dollar_drawdown=perf.dollar_drawdown(kept.pnl),
+        drawdown_stamps=float((1.0 - equity / np.maximum.accumulate(equity)).max()),
         worst=float(r.min()),
         best=float(r.max()),
         hit=float((r > 0.0).mean()),
@@ -294,25 +303,26 @@ def _series(kept: Periods) -> Series:
     )
 
 
-def _verdict(money: Money, known: Evidence | None, judged: Judged | None, kept: Periods) -> str:
-    """One sentence that a reader in a hurry may take away."""
+def _verdict(money: Money, known: Evidence | None, judged: Judged | None, kept: Periods) -> tuple[str, str]:
+    """A sentence that a reader in a hurry may take away, and whether it is good (up), bad (down) or neither."""
     if kept.ruined is not None:
-        return "The account lost everything."
+        return "The account lost everything.", "down"
     if known is None or known.p is None or known.periods < 20:
-        return "Too short to judge: the figures below are what happened, not what to expect."
+        return "Too short to judge: the figures below are what happened, not what to expect.", ""
     before = money.profit + money.cost
     if money.profit <= 0.0 and before > 0.0:
-        plain = f"Lost money; before costs of {money.cost:,.0f} USD it would have made {before:,.0f} USD."
-    elif money.profit <= 0.0:
-        plain = "Lost money, even before costs."
-    elif known.p < 0.05 and known.mean > 0.0:
-        plain = f"Made money after costs, more than chance easily explains (p = {known.p:.2g})."
-    else:
-        plain = f"Made money after costs, but no more than chance can explain (p = {known.p:.2g})."
+        text = f"Lost money; before costs of {money.cost:,.0f} USD it would have made {before:,.0f} USD."
+        return text, "down"
+    if money.profit <= 0.0:
+        return "Lost money, even before costs.", "down"
+    sure = known.p < 0.05 and known.mean > 0.0
+    text = "more than chance easily explains" if sure else "but no more than chance can explain"
+    text = f"Made money after costs, {text} (p = {known.p:.2g})."
     if judged is not None and (judged.deflated is None or judged.deflated < 0.95 or judged.probability > 0.5):
-        sure = "cannot be told" if judged.deflated is None else f"is {judged.deflated:.0%}"
-        plain += (
-            f" It is the pick of {judged.trials} trials: the chance that its Sharpe ratio beats their luck {sure}, and "
+        sure = False
+        told = "cannot be told" if judged.deflated is None else f"is {judged.deflated:.0%}"
+        text += (
+            f" It is the pick of {judged.trials} trials: the chance that its Sharpe ratio beats their luck {told}, and "
             f"a choice like this falls below the median afterwards in {judged.probability:.0%} of splits."
         )
-    return plain
+    return text, "up" if sure else ""

@@ -54,9 +54,9 @@ def _over_time(found: Report, costs: Array) -> dict[str, Picture]:
     equity = np.asarray(s.equity)
     funding = np.cumsum(s.funding)
     before = equity + np.cumsum(costs)
-    lines = [("equity, after everything", equity)]
+    lines = [("after everything", equity)]
     if costs.any():
-        lines.append(("before trading costs", before))
+        lines.append(("before costs", before))
     wealth = np.maximum(equity, 0.0)
     peaks = np.maximum.accumulate(np.concatenate([[capital], wealth]))[1:]
     falls = 1.0 - wealth / peaks
@@ -66,8 +66,10 @@ def _over_time(found: Report, costs: Array) -> dict[str, Picture]:
     paid = [("costs", -np.cumsum(costs)), ("funding", funding)]
     traded = np.asarray(s.turnover)
     held = found.holding
-    about = f"mean gross {held.gross:.2f} x equity, most {held.gross_most:.2f}; mean net {held.net:+.2f}"
-    pace = f"mean {held.turnover_day:.2f} x equity a day; {usd(found.money.traded)} USD in all"
+    about = f"mean gross {held.gross:.2f} × equity, most {held.gross_most:.2f}; mean net {held.net:+.2f}".replace(
+        "-", "−"
+    )
+    pace = f"mean {held.turnover_day:.2f} × equity a day; {usd(found.money.traded)} USD in all"
     return {
         "equity": charts.curves("Equity, USD", last, s.ends, lines, base=capital),
         "drawdown": charts.under_water("Drawdown", depth, s.ends, falls),

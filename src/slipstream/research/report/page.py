@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from slipstream.research.report.charts import Picture
+from slipstream.research.report.charts import Picture, usd
 from slipstream.research.report.figures import Report
 
 HERE = Path(__file__).parent
@@ -22,6 +22,12 @@ def amount(value: float | None, digits: int = 0) -> str:
 def share(value: float | None, digits: int = 2) -> str:
     """Per cent of a share of 1."""
     return NONE if value is None else f"{_zero(100.0 * value, digits):,.{digits}f} %".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """Per cent with its sign: a gain or a loss."""
+    text = share(value, digits)
+    return f"+{text}" if value is not None and _zero(100.0 * value, digits) > 0.0 else text
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -89,14 +95,17 @@ def _environment(escape: bool) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    filters: dict[str, Any] = {
         "amount": amount,
         "share": share,
+        "signed": signed,
+        "short": lambda value: ("+" if value > 0.0 else "") + usd(value),
         "number": number,
         "chance": chance,
         "tone": tone,
         "md": plain_markdown,
     }
+    made.filters.update(filters)
     made.globals |= {"quantity": quantity, "shade": shade, "grid": grid}
     return made
 
