@@ -39,6 +39,7 @@ from slipstream.venues.hyperliquid.signing import Signer
 POLL = 0.5  # seconds between two looks at the processes
 PLAIN_EVERY = 5.0  # seconds between two lines where nobody watches a terminal
 ALIVE = 8.0  # seconds without a beat after which a process hangs
+ONE_NAME = ("brawler",)  # strategies whose keys, settings and journal go by their own name
 PROCESSES = ("auditor", "breaker", "allocator")
 
 
@@ -84,6 +85,8 @@ def resolve(options: UpOptions, hl_url: str, account: str) -> FundConfig:
     for pod in fund.pods:
         if not pod.config.is_file():
             raise ConfigError(f"{options.fund}: pod {pod.slug}: {pod.config}: no such file")
+        if pod.kind in ONE_NAME and pod.slug != pod.kind:
+            raise ConfigError(f"{options.fund}: pod {pod.slug}: {pod.kind} runs under its own name alone; call it that")
     return fund
 
 
@@ -160,6 +163,8 @@ class Fund:
             folder = self.options.directory / pod.slug
             pod_argv = [*command, "pod", pod.kind, "--fund", str(fund), "--config", str(pod.config)]
             pod_argv += ["--hl-url", self.venue_url, "--state-dir", str(folder), "--status-port", "0"]
+            if pod.slug != pod.kind:
+                pod_argv += ["--slug", pod.slug]
             if pod.kind == "brawler":
                 pod_argv += ["--cex-url", self.venue_url]
             limits = Limits(memory_mb=pod.max_memory_mb)
