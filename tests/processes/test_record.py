@@ -12,16 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
 from slipstream.data.recorder.envelope import Note
-from slipstream.data.recorder.folder import closed_segments
+from slipstream.data.recorder.folder import Folder, closed_segments
 from slipstream.data.recorder.tables import read_segment
-from slipstream.model.errors import ConfigError, JournalError
+from slipstream.model.errors import ConfigError, JournalError, NotConnected
 from slipstream.processes.hearing import Hearing, Wanted, wanted_of
+from slipstream.processes.listings import check_listings
 from slipstream.processes.record import RecordOptions, compact, record, run_record
 from slipstream.runtime.clock import WallClock
 from slipstream.venues.emulator.serve import RunningVenue, ServeOptions, running_venue
@@ -128,27 +130,19 @@ async def test_kill_9_leaves_a_readable_file_and_the_next_start_mends_it(tmp_pat
         (left,) = folder.glob("hl/*/*.open")
         with left.open("ab") as file:  # a frame the kill caught half way
             file.write(b"\x28\xb5\x2f\xfd\x24torn")
-        second = await start(folder, venue.url, "--duration", "10")
+        second = await start(folder, venue.url)
+        try:
+            await until(lambda: len(closed_segments(folder)) == 2 and len(list(folder.glob("*/*/*.open"))) == 2)
+        finally:
+            second.terminate()  # SIGTERM closes the segments
         out, err = await asyncio.wait_for(second.communicate(), 60)
     assert (second.returncode, err) == (0, b""), err
-    assert re.search(rb"closed after a kill, 9 bytes cut off", out)
-    assert not list(folder.glob("*/*/*.open"))
+    assert re.search(rb"closed after a kill, 9 bytes cut off", out) and b"stopped" in out
+    assert not list(folder.glob("*/*/*.open")) and len(closed_segments(folder)) == 4
     counts, notes = heard(folder)
     assert counts["hl", "Bbo", "LTC"] > 0 and counts["binance", "L2Book", "LTC"] > 0
     torn = {note.venue: note.reason for note in notes if note.kind == "torn"}
     assert torn.keys() == {"hl", "binance"} and "9 bytes" in torn["hl"] and "0 bytes" in torn["binance"]
-
-
-async def test_sigterm_closes_the_segments(tmp_path: Path) -> None:
-    async with running_venue(OPTIONS) as venue:
-        process = await start(tmp_path, venue.url)
-        try:
-            await until(lambda: len(list(tmp_path.glob("*/*/*.open"))) == 2)
-        finally:
-            process.terminate()
-        out, err = await asyncio.wait_for(process.communicate(), 30)
-    assert (process.returncode, err) == (0, b"") and b"stopped" in out
-    assert len(closed_segments(tmp_path)) == 2
 
 
 class Full:
@@ -170,6 +164,30 @@ async def test_a_full_disk_ends_it_and_is_no_lost_connection(tmp_path: Path) -> 
             async with asyncio.timeout(30):
                 await Hearing(wanted(venue), WallClock(), Full()).hear()
     assert caught.group_contains(JournalError, match="segment: cannot be written: No space left")
+
+
+async def test_a_venue_that_tells_nothing_is_an_error(tmp_path: Path) -> None:
+    said: list[str] = []
+    async with running_venue(OPTIONS) as venue:
+        deaf = wanted_of(None, coins=("LTC",), hl_url=venue.url, cex_url="http://127.0.0.1:1", kinds=("bbo",))
+        with Folder(tmp_path, deaf.names) as folder, pytest.raises(ExceptionGroup) as caught:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(Hearing(deaf, WallClock(), folder, said.append).hear(1.0))
+    assert caught.group_contains(NotConnected, match=r"nothing came from binance .*Connect call failed")
+    assert "hl is heard" in said and any(text.startswith("binance.public is not heard") for text in said)
+    assert len([text for text in said if text.startswith("binance")]) == 1, "told once, not at every try"
+    assert heard(tmp_path)[0]["hl", "Bbo", "LTC"] > 0
+
+
+async def test_names_that_a_venue_does_not_have(tmp_path: Path) -> None:
+    async with running_venue(OPTIONS) as venue:
+        with pytest.raises(ConfigError, match=r"WLFY is not listed on Hyperliquid .*; did you mean WLFI\?"):
+            await check_listings(wanted_of(None, coins=("WLFY",), hl_url=venue.url))
+        odd = msgspec.structs.replace(wanted(venue), symbols={"LTCUSD": "LTC"})
+        with pytest.raises(ConfigError, match=r"LTCUSD is not listed on Binance; did you mean LTCUSDT\?"):
+            await check_listings(odd)
+        assert await check_listings(wanted(venue)) is None
+    assert "were not checked" in str(await check_listings(wanted_of(None, coins=("A",), hl_url="http://127.0.0.1:1")))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -127,12 +127,16 @@ async def clock_of(url: str) -> AsyncIterator[ScaledClock]:
 class Hearing:
     """Feeds of both venues into a sink, until `hear` is cancelled or the time is over."""
 
-    def __init__(self, wanted: Wanted, clock: ScaledClock, sink: Sink) -> None:
+    def __init__(
+        self, wanted: Wanted, clock: ScaledClock, sink: Sink, say: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """``say`` is told when a feed comes or goes, and what a venue complains of."""
         self.frames = dict.fromkeys(wanted.venues, 0)
         self.gaps = 0
         self._wanted = wanted
         self._clock = clock
         self._sink = sink
+        self._say = say
         self._reasons = dict.fromkeys(wanted.venues, "no connection")
         self._up: dict[str, bool] = {}
         self._heard: dict[str, float] = {}
@@ -187,10 +191,13 @@ class Hearing:
 
     def _open(self, venue: str, feed: str) -> None:
         self._up[feed] = True
+        self._say(f"{feed} is heard")
         self._keep(self._sink.note, self._clock.now(), Note(kind="back", venue=venue, feed=feed))
 
     def _close(self, venue: str, feed: str, reason: str) -> None:
         self._reasons[venue] = reason
+        if self._up.get(feed, True):
+            self._say(f"{feed} is not heard: {reason}")
         if self._up.get(feed):
             self.gaps += 1
             self._keep(self._sink.note, self._clock.now(), Note(kind="lost", venue=venue, feed=feed, reason=reason))
@@ -206,6 +213,9 @@ class Hearing:
             self._open("hl", "hl")
 
         def frame(found: Frame) -> None:
+            if found.channel == "error":
+                self._say(f"hl says: {bytes(found.data).decode('utf-8', 'replace')[:300]}")
+                return
             self._heard[""] = time.monotonic()
             if found.channel in self._heard:
                 self._heard[found.channel] = self._heard[""]

@@ -15,10 +15,12 @@ from rich.progress import Progress
 from slipstream.data.recorder.folder import Folder, FolderError, Turnover, closed_segments
 from slipstream.model.errors import ConfigError, JournalError
 from slipstream.processes.hearing import KINDS, VENUES, Hearing, Wanted, clock_of, wanted_of
+from slipstream.processes.listings import check_listings
 from slipstream.processes.serve import serve
 from slipstream.runtime.telemetry import process_line
 
 NAME = "record"
+FILES = 4_096  # a segment of all coins is a thousand tables, written at once
 
 
 class RecordOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,9 +44,12 @@ async def run_record(options: RecordOptions) -> None:
             for one in folder.recovered:
                 typer.echo(f"{NAME}: {one.path or one.venue}: closed after a kill, {one.torn} bytes cut off")
             async with clock_of(options.wanted.hl_url) as clock:
+                unchecked = await check_listings(options.wanted)
+                if unchecked is not None:
+                    typer.echo(f"{NAME}: {unchecked}", err=True)
                 detail = f"{len(options.wanted.coins)} coins of {where} into {options.folder}"
                 typer.echo(process_line(NAME, "running", os.getpid(), detail))
-                hearing = Hearing(options.wanted, clock, folder)
+                hearing = Hearing(options.wanted, clock, folder, lambda text: typer.echo(f"{NAME}: {text}"))
                 try:
                     await hearing.hear(options.seconds)
                 finally:
@@ -99,7 +104,8 @@ def compact(
     from slipstream.data.recorder.tables import compact as run
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a segment of all coins is a thousand files at once
+    wish = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wish, most))
     try:
         count = len(closed_segments(directory))
         console = Console(stderr=True)

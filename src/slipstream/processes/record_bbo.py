@@ -16,6 +16,7 @@ from slipstream.data.recorder.samples import BBO, DEPTH, SampleError, SampleFile
 from slipstream.model.errors import ConfigError, JournalError
 from slipstream.model.events import Bbo, L2Book
 from slipstream.processes.hearing import Hearing, Wanted, clock_of, wanted_of
+from slipstream.processes.listings import check_listings
 from slipstream.processes.serve import serve
 from slipstream.runtime.telemetry import process_line
 
@@ -109,7 +110,10 @@ async def run_record_bbo(wanted: Wanted, patterns: tuple[str, str, str], seconds
     try:
         with BboSamples(wanted, *patterns) as samples:
             async with clock_of(wanted.hl_url) as clock:
-                hearing = Hearing(wanted, clock, samples)
+                unchecked = await check_listings(wanted)
+                if unchecked is not None:
+                    typer.echo(f"{NAME}: {unchecked}", err=True)
+                hearing = Hearing(wanted, clock, samples, lambda text: typer.echo(f"{NAME}: {text}"))
                 typer.echo(process_line(NAME, "running", os.getpid(), f"{len(wanted.coins)} symbols"))
                 try:
                     await hearing.hear(seconds)
