@@ -11,10 +11,10 @@ import pytest
 
 from slipstream.federation.breaker.state import BreakerTerms, Heard, Tick
 from slipstream.model.mandate import Halt, Resume, TradingState
-from slipstream.model.messages import Beat
+from slipstream.model.messages import Alert, Beat
 from slipstream.model.topics import Topics
 from slipstream.processes import breaker as process_module
-from slipstream.processes.breaker import Breaker, Story, open_breaker
+from slipstream.processes.breaker import Breaker, Story, open_breaker, unguarded
 from slipstream.processes.fund import FundOptions, load_fund
 from slipstream.processes.host import Host
 from slipstream.runtime.bus.memory import MemoryBroker, MemoryBus
@@ -40,6 +40,24 @@ def started(journal: DecisionJournal[Any, Any], bus: MemoryBus, wall: ScaledCloc
     fund = load_fund(FundOptions(fund=FUND), env={})
     host = Host("breaker", fund, ScaledClock(1.0), bus, Topics(fund.realm), 1)
     return Breaker(host, TERMS, journal, cast("Hands", Idle()), logger(process="breaker"), wall=wall)
+
+
+async def test_pods_on_an_account_that_no_breaker_guards_are_named(tmp_path: Path) -> None:
+    fund = load_fund(FundOptions(fund=FUND, account="0x" + "a" * 40), env={})
+    assert unguarded(fund, "0x" + "a" * 40) == ()
+    pods = (fund.pods[0], fund.pods[1].model_copy(update={"account": "0x" + "B" * 40}))
+    split = fund.model_copy(update={"pods": pods})
+    assert unguarded(split, "0x" + "a" * 40) == ("gradient",)
+    async with MemoryBus(MemoryBroker(), "breaker") as bus:
+        await bus.subscribe("#")
+        with open_breaker(tmp_path / "journal.db") as journal:
+            process = started(journal, bus)
+            await process.warn(unguarded(split, "0x" + "a" * 40))
+            assert "gradient" in (process.status()["error"] or "")
+            async for received in bus.messages():
+                assert isinstance(received.message, Alert)
+                assert received.message.level == "critical" and "gradient" in received.message.body
+                break
 
 
 async def test_nobody_is_heard_in_another_s_name(tmp_path: Path) -> None:

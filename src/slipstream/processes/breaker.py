@@ -37,7 +37,7 @@ from slipstream.federation.breaker.state import (
 from slipstream.model.cloid import BREAKER, Cloid, pod_id
 from slipstream.model.errors import ConfigError, OutcomeUnknown, Retry, VenueRejected
 from slipstream.model.mandate import Halt, Resume
-from slipstream.model.messages import Beat, Decision
+from slipstream.model.messages import Alert, Beat, Decision
 from slipstream.pods import is_local
 from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
@@ -75,6 +75,11 @@ def terms_of(fund: FundConfig, account: str, speed: float) -> BreakerTerms:
         schedule_cancel_ns=int(block.schedule_cancel_s * SECOND * speed),
         schedule_retry_ns=int(600 * SECOND * speed),
     )
+
+
+def unguarded(fund: FundConfig, account: str) -> tuple[str, ...]:
+    """Pods that trade on another account than the one a breaker guards."""
+    return tuple(pod.slug for pod in fund.pods if fund.account_of(pod.slug) != account)
 
 
 class BreakerRun(msgspec.Struct, frozen=True):
@@ -209,6 +214,15 @@ class Breaker:
                 message = msgspec.structs.replace(message, whose=writer)
         return Heard(message, slug, self.host.clock.now(), self._wall.now())
 
+    async def warn(self, slugs: tuple[str, ...]) -> None:
+        """Say which pods nobody will stop: they hear our beat, and would take themselves for guarded."""
+        if not slugs:
+            return
+        body = f"{', '.join(slugs)}: on another account than the breaker guards; nobody cancels or closes for them"
+        self._note(f"unguarded pods: {body}")
+        alert = Alert("unguarded/" + "+".join(slugs), "critical", "unguarded pods", body, self.host.clock.now())
+        await self.host.bus.publish(self.host.topics.alert(BREAKER), alert)
+
     def tick(self) -> Tick:
         """The time, in the fold's words."""
         return Tick(self.host.clock.now(), self._wall.now())
@@ -322,6 +336,7 @@ async def run_breaker(options: FundOptions, *, key_folder: Path | None = None, s
                 typer.echo(
                     process_line(BREAKER, "running", os.getpid(), f"guards {account}  status {server.url}/status")
                 )
+                await breaker.warn(unguarded(fund, account))
                 group.create_task(breaker.listen(), name="listen")
                 group.create_task(breaker.watch(), name="watch")
 
