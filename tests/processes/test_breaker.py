@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from slipstream.federation.breaker.state import BreakerTerms, Heard, Tick
+from slipstream.federation.breaker.state import BreakerTerms, Heard, Reduce, Tick
+from slipstream.model.instrument import Side
 from slipstream.model.mandate import Halt, Resume, TradingState
 from slipstream.model.messages import Alert, Beat
 from slipstream.model.topics import Topics
@@ -30,7 +32,10 @@ SECOND = 1_000_000_000
 
 
 class Idle:
-    """Hands that are never needed here."""
+    """Hands whose every reduction is too small."""
+
+    async def reduce(self, cloid: str, coin: str, side: Side, sz: Decimal, px: Decimal) -> str:
+        return str({"error": "Order must have minimum value of $10."})
 
     async def cancel(self, orders: Sequence[tuple[str, str]]) -> list[str]:
         return []
@@ -58,6 +63,14 @@ async def test_pods_on_an_account_that_no_breaker_guards_are_named(tmp_path: Pat
                 assert isinstance(received.message, Alert)
                 assert received.message.level == "critical" and "gradient" in received.message.body
                 break
+
+
+async def test_a_reduction_that_the_venue_refuses_is_said(tmp_path: Path) -> None:
+    async with MemoryBus(MemoryBroker(), "breaker") as bus:
+        with open_breaker(tmp_path / "journal.db") as journal:
+            process = started(journal, bus)
+            await process._act(Reduce("brawler", "BTC", Side.SELL, Decimal("0.00001"), Decimal(60_000), 1, "flatten"))
+            assert "minimum value" in (process.status()["error"] or ""), "else the position stays and nobody knows why"
 
 
 async def test_nobody_is_heard_in_another_s_name(tmp_path: Path) -> None:

@@ -262,6 +262,8 @@ class Breaker:
                 cloid = Cloid(pod_id(BREAKER), pod_id(slug) if slug else 0, output.intent, _slice(output.coin))
                 said = await self.hands.reduce(str(cloid), output.coin, output.side, output.sz, output.px)
                 self.log.warning("reducing", pod=slug, coin=output.coin, sz=str(output.sz), why=output.why, said=said)
+                if "error" in said:
+                    self._note(f"{slug or 'the account'}: {output.coin} is not reduced: {said}")
             elif isinstance(output, Arm):
                 return await self._arm(output)
             else:
