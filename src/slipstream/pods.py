@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import msgspec
 import typer
@@ -20,6 +18,7 @@ from slipstream.execution.settings import KernelConfig, Limits
 from slipstream.execution.strategy import Strategy
 from slipstream.model.errors import ConfigError, SlipstreamError
 from slipstream.processes.membership import Membership, membership
+from slipstream.runtime.addresses import is_local as is_local  # the other processes take it from here
 from slipstream.runtime.clock import ScaledClock, WallClock, venue_clock
 from slipstream.runtime.config import load
 from slipstream.runtime.journal import Journal, open_journal
@@ -81,17 +80,6 @@ class Plan(msgspec.Struct, frozen=True):
     def cex_url(self) -> str | None:
         """The anchor's address: as configured, else a local venue's own; None is Binance's."""
         return self.config.cex_url or (self.config.hl_url if is_local(self.config.hl_url) else None)
-
-
-def is_local(url: str) -> bool:
-    """Whether a URL names this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def plan_brawler(options: BrawlerOptions, environ: Mapping[str, str], folder: Path) -> Plan:

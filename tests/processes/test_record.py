@@ -18,6 +18,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from slipstream.data.lake import Lake, Query
 from slipstream.data.recorder.envelope import Note
 from slipstream.data.recorder.folder import Folder, closed_segments
 from slipstream.data.recorder.tables import read_segment
@@ -29,7 +30,8 @@ from slipstream.runtime.clock import WallClock
 from slipstream.venues.emulator.serve import RunningVenue, ServeOptions, running_venue
 
 SPEED = 10.0
-OPTIONS = ServeOptions(port=0, speed=SPEED, control=True, coins=("WLFI", "LTC"), seed=11)
+START = 1_741_694_400_000_000_000  # noon: no segment ends in a test
+OPTIONS = ServeOptions(port=0, speed=SPEED, control=True, coins=("WLFI", "LTC"), seed=11, start_ns=START)
 RUNNER = CliRunner()
 
 
@@ -82,7 +84,7 @@ async def test_every_stream_of_both_venues_through_a_cut(tmp_path: Path) -> None
     for venue_name in ("hl", "binance"):
         for stream, kind in (("books", "L2Book"), ("bbo", "Bbo"), ("trades", "Trade"), ("contexts", "AssetContext")):
             folder = tmp_path / "lake" / f"venue={venue_name}" / f"stream={stream}" / "coin=LTC"
-            rows = [table for path in folder.rglob("*.parquet") for table in [pq.ParquetFile(path).read()]]
+            rows = [table for path in sorted(folder.rglob("*.parquet")) for table in [pq.ParquetFile(path).read()]]
             recv = [ns for table in rows for ns in table["recv_ns"].to_pylist()]
             assert recv == sorted(recv)
             if stream == "trades":  # told again after the cut
@@ -90,6 +92,11 @@ async def test_every_stream_of_both_venues_through_a_cut(tmp_path: Path) -> None
                 assert 0 < len(recv) <= counts[venue_name, kind, "LTC"]
             else:
                 assert len(recv) == counts[venue_name, kind, "LTC"]
+    lake = Lake(tmp_path / "lake")
+    assert lake.coins("hl", "books") == ("LTC", "WLFI")
+    frame = lake.frame(Query(venue="binance", stream="bbo", coins=("LTC",)))
+    assert len(frame) == counts["binance", "Bbo", "LTC"] and (frame["bid_px"] < frame["ask_px"]).all()
+    assert [problem for _, problem in lake.verify() if problem] == []
     again = RUNNER.invoke(app(), ["compact", "--dir", str(tmp_path / "raw"), "--lake", str(tmp_path / "lake")])
     assert again.exit_code == 0 and "0 segments" in again.output
 

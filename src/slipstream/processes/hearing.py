@@ -13,7 +13,7 @@ import msgspec
 
 from slipstream.data.recorder.envelope import Note
 from slipstream.model.errors import ConfigError, JournalError, NotConnected
-from slipstream.pods import is_local
+from slipstream.runtime.addresses import is_local
 from slipstream.runtime.clock import ScaledClock, WallClock, venue_clock
 from slipstream.runtime.config import load
 from slipstream.runtime.pacing import keep_pace

@@ -9,8 +9,8 @@ from collections.abc import Collection
 import aiohttp
 
 from slipstream.model.errors import ConfigError, Retry
-from slipstream.pods import is_local
 from slipstream.processes.hearing import Wanted
+from slipstream.runtime.addresses import is_local
 from slipstream.venues.binance.rest import URL, BinanceRest
 from slipstream.venues.hyperliquid.limits import Weights
 from slipstream.venues.hyperliquid.rest import Rest

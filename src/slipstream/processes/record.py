@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -101,7 +102,9 @@ def compact(
     May be run again, and while a recorder is at work. 1 if lines could not be read: they are named, and their segment
     is kept in compacted/ like any other.
     """
+    from slipstream.data.lake import Lake
     from slipstream.data.recorder.tables import compact as run
+    from slipstream.data.streams import LakeError
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     wish = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
@@ -112,7 +115,8 @@ def compact(
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("segments", total=count)
             done = run(directory, lake, done=lambda _path: progress.advance(task))
-    except FolderError as error:
+        adopted = Lake(lake).adopt(time.time_ns(), source="recorder")
+    except (FolderError, LakeError) as error:
         typer.echo(f"compact: {error}", err=True)
         raise typer.Exit(2) from None
     except OSError as error:
@@ -120,7 +124,7 @@ def compact(
         raise typer.Exit(1) from None
     typer.echo(
         f"compact: {done.segments} segments, {done.lines} lines, {done.rows} rows in {len(done.partitions)} partitions,"
-        f" {done.doubles} doubles left out, {done.torn} torn bytes"
+        f" {done.doubles} doubles left out, {done.torn} torn bytes; {adopted} files new in the catalogue"
     )
     for line in done.refused[:20]:
         typer.echo(f"compact: {line}", err=True)

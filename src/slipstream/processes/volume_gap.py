@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from slipstream.model.errors import ConfigError, SlipstreamError, VenueRejected
-from slipstream.pods import is_local
 from slipstream.processes.candidates import named
+from slipstream.runtime.addresses import is_local
 from slipstream.runtime.config import load
 from slipstream.strategies.brawler.config import BrawlerConfig
 from slipstream.venues.binance.feed import symbol_of
