@@ -259,6 +259,31 @@ def test_a_coin_that_nobody_quotes_does_not_blind_the_stop(ready: Bench) -> None
     assert targets(ready.look(4)) == {"C1": D(0)}
 
 
+def test_a_smaller_lease_makes_no_loss_larger_and_a_larger_one_none_smaller(ready: Bench) -> None:
+    ready.view.mandate = lease(1, 20_000)
+    ready.look(1)
+    ready.view.hold("C1", "97")
+    ready.look(2)
+    ready.view.mids["C1"] = 90.0  # 970 of 20,000: 5 % down
+    assert "drawdown stop" not in " ".join(notes(ready.look(3)))
+    ready.view.mandate = lease(2, 4_000)  # the allocator takes capital home: 970 of 4,000 is not what was lost on it
+    assert "drawdown stop" not in " ".join(notes(ready.look(4)))
+    again = Bench()
+    again.view, again.bar = ready.view, ready.bar
+    again.strategy.restore(ready.strategy.snapshot())
+    again.view.hold("C1", "19", at="90")
+    again.view.lines["C2"] = Line(realised=D(-970), last_px=D(100))
+    assert "drawdown stop" not in " ".join(notes(again.look(5)))
+    again.view.mandate = lease(3, 20_000)
+    again.look(6)
+    again.view.mandate = lease(4, 4_000)
+    again.look(7)
+    again.view.mids["C1"] = 90.0 - 4_000 * 0.09 / 19  # another 9 % of what is lent now: 14 %
+    assert "drawdown stop" not in " ".join(notes(again.look(8)))
+    again.view.mids["C1"] = 90.0 - 4_000 * 0.11 / 19
+    assert any(text.startswith("drawdown stop") for text in notes(again.look(9)))
+
+
 def test_a_halt_of_the_fund_leaves_the_stop_alone(ready: Bench) -> None:
     ready.look(1)
     assert ready.say(Halt(1, TradingState.HALTED, "auditor", "a break", "agreement")) == []

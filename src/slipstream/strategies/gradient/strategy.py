@@ -66,6 +66,7 @@ class Gradient:
         self._done_ns = 0  # when the last rebalance was due that was carried out
         self._granted: Decimal | None = None
         self._peak: Decimal | None = None
+        self._lent: Decimal | None = None  # the capital that the peak is measured against
         self._stopped = False
         self._waiting = ""
         self._awake = False
@@ -270,8 +271,12 @@ class Gradient:
         net = self._net(view)
         if net is None:
             return []
-        self._peak = net if self._peak is None else max(self._peak, net)
         capital = self._room(view).capital or self.config.trade.capital
+        if self._peak is not None and self._lent and capital != self._lent:
+            # a loss is a part of what was lent when it was made: another lease leaves that part as it is
+            self._peak = net + (self._peak - net) * capital / self._lent
+        self._lent = capital
+        self._peak = net if self._peak is None else max(self._peak, net)
         lost = (self._peak - net) / capital
         if self._stopped or lost < Decimal(repr(self.config.trade.drawdown_stop)):
             return []
@@ -332,6 +337,7 @@ class Gradient:
         return {
             "done_ns": self._done_ns,
             "peak": None if self._peak is None else str(self._peak),
+            "lent": None if self._lent is None else str(self._lent),
             "stopped": self._stopped,
             "granted": None if self._granted is None else str(self._granted),
             "day": self._day,
@@ -343,6 +349,7 @@ class Gradient:
         values: Mapping[str, Any] = state
         self._done_ns = int(values.get("done_ns") or 0)
         self._peak = Decimal(values["peak"]) if values.get("peak") is not None else None
+        self._lent = Decimal(values["lent"]) if values.get("lent") is not None else None
         self._stopped = bool(values.get("stopped", False))
         self._granted = Decimal(values["granted"]) if values.get("granted") is not None else None
         self._day = int(values.get("day") or 0)
