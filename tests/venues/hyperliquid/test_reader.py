@@ -153,3 +153,30 @@ async def test_without_any_sweep_for_long_a_stream_is_not_believed() -> None:
         assert look is not None
         assert look.fills_ns == known < look.orders_ns
         task.cancel()
+
+
+async def test_orders_that_came_and_went_unheard_are_asked_for() -> None:
+    async with fund_stage() as stage:
+        brawler = stage.pods["brawler"]
+        reader = AccountReader(stage.rest, stage.venue.url, stage.address, lambda: stage.ns, sweep_every=600.0)
+        task = stage.group.create_task(reader.run())
+        await stage.until(lambda: reader.known_ns > 0)
+        reader.look()
+        fault(stage, "freeze", channel="userFills", user=stage.address)
+        fault(stage, "freeze", channel="orderUpdates", user=stage.address)
+        sent = stage.ns
+        await brawler.send(LOT)
+        await stage.until(lambda: reader.known_ns > sent)
+        reader.doubt()
+        look = None
+        for _ in range(500):
+            await asyncio.sleep(0.002)
+            look = reader.look()
+            if look is not None and look.fills:
+                break
+        fault(stage, "clear")
+        assert look is not None and look.fills
+        placed = {update.order.oid: update.order.timestamp * 1_000_000 for update in look.updates}
+        assert placed.keys() == {fill.oid for fill in look.fills}
+        assert all(sent <= placed[fill.oid] <= fill.ns for fill in look.fills)
+        task.cancel()

@@ -27,6 +27,7 @@ from slipstream.venues.hyperliquid.stream import Stream
 
 MS = wire.MS
 LATE = 3.0  # times the usual pause without a sweep, after which the streams alone are not believed
+ASKED = 25  # orders that one sweep asks the venue about
 CALM = 60.0  # seconds without doubt after which the next one is answered at once
 CHANNELS = ("userFills", "userFundings", "orderUpdates", "clearinghouseState", "openOrders")
 
@@ -136,7 +137,7 @@ class AccountReader:
             now=now,
             max_pause=4.0,
         )
-        self._seen, self._paid = Seen(), Seen()
+        self._seen, self._paid, self._named = Seen(), Seen(), Seen()
         self._fills_ms = self._fundings_ms = since_ms
         self._fills: list[Fill] = []
         self._fundings: list[FundingPayment] = []
@@ -249,7 +250,7 @@ class AccountReader:
             for row in wire.read_data(frame, FundingsData).fundings:
                 self._pay(row.coin, row.usdc, row.szi, row.funding_rate, row.time)
         elif channel == "orderUpdates":
-            self._updates.extend(wire.read_data(frame, list[wire.OrderUpdate]))
+            self._name(wire.read_data(frame, list[wire.OrderUpdate]))
         elif channel == "clearinghouseState":
             self._told(wire.read_data(frame, StateData).clearinghouse_state)
         elif channel == "openOrders":
@@ -274,7 +275,14 @@ class AccountReader:
                 self._fills_ns = max(self._fills_ns, ns - self._behind_ns)
             self._orders_ns = max(self._orders_ns, ns - self._behind_ns)
 
+    def _name(self, updates: list[wire.OrderUpdate]) -> None:
+        self._updates.extend(updates)
+        for update in updates:
+            self._named.add((update.order.oid,))
+
     def _list(self, rows: list[wire.WireOrder]) -> None:
+        for row in rows:
+            self._named.add((row.oid,))
         self._orders = tuple(row for row in rows if not row.is_trigger)
 
     def _give(self, rows: list[wire.WireFill]) -> int:
@@ -312,6 +320,7 @@ class AccountReader:
         while True:
             body = {"user": self.address, "startTime": start, "aggregateByTime": False}
             rows = await self._rest.info("userFillsByTime", list[wire.WireFill], **body)
+            await self._ask_for_orders(rows)
             brought += self._give(rows)
             newest = max((row.time for row in rows), default=start)
             self._fills_ms = max(self._fills_ms, newest)
@@ -319,6 +328,21 @@ class AccountReader:
                 self._swept_ns, self._swept_at = max(self._swept_ns, told_ns), self._now()
                 return brought
             start = newest
+
+    async def _ask_for_orders(self, rows: list[wire.WireFill]) -> None:
+        """When orders were placed that came and went while nobody listened: a fill alone does not tell."""
+        if not self._swept:
+            return  # before the first reading the past is as it is
+        fresh = {
+            row.oid: None for row in rows if (row.tid, row.oid) not in self._seen and (row.oid,) not in self._named
+        }
+        for oid in list(fresh)[:ASKED]:
+            try:
+                answer = await self._rest.info("orderStatus", wire.OrderStatus, user=self.address, oid=oid)
+            except (Retry, VenueRejected):
+                return
+            if answer.order is not None:
+                self._name([answer.order])
 
     async def sweep_fundings(self) -> None:
         """Fetch funding rows since the last sweep."""

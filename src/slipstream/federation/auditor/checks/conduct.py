@@ -34,6 +34,7 @@ class Act(msgspec.Struct, frozen=True):
     text: str
     cloid: str
     placed_ns: int = 0
+    is_fill: bool = False
 
 
 def mandates_around(case: Case, ns: int, placed_ns: int = 0) -> tuple[Mandate, ...]:
@@ -116,6 +117,8 @@ def check_coins(case: Case) -> Iterator[Finding]:
 def check_lease(case: Case) -> Iterator[Finding]:
     """LEASE_EXPIRED: exposure increased after the lease's end."""
     for act in acts(case):
+        if not _dated(case, act):
+            continue
         mandates = mandates_around(case, act.ns) if act.grows and case.hears(act.ns) else ()
         end = max((m.expires_ns for m in mandates), default=act.ns)
         if act.ns <= end + case.limits.obey_ns or _sent_before(case, act, end + case.limits.obey_ns):
@@ -151,8 +154,8 @@ def check_halts(case: Case) -> Iterator[Finding]:
     """
     found = []
     for act in acts(case):
-        if act.placed_ns:
-            continue  # its order was judged when it was placed
+        if not _dated(case, act):
+            continue
         state, words, since_ns = halted_at(case, act.ns)
         forbidden = state is TradingState.HALTED or (state is TradingState.REDUCING and act.grows)
         if forbidden and not _sent_before(case, act, since_ns):
@@ -173,19 +176,26 @@ def check_halts(case: Case) -> Iterator[Finding]:
 
 
 def check_left_over(case: Case) -> Iterator[Finding]:
-    """HALT_IGNORED: orders that still rest long after a halt that wants them gone."""
+    """HALT_IGNORED, LEASE_EXPIRED: orders that rest long after a halt, or a lease's grace, that wants them gone."""
     view = case.account.view
-    if view is None or not case.pod.halts:
+    if view is None:
         return
-    due = [s for s in case.pod.halts.values() if s.ns + case.limits.cancel_ns <= view.orders_ns]
-    halted = next((s for s in due if s.halt.state is TradingState.HALTED), None)
-    if halted is None:
-        return
+    late_ns = view.orders_ns - case.limits.cancel_ns
+    halted = [s.ns for s in case.pod.halts.values() if s.halt.state is TradingState.HALTED and s.ns <= late_ns]
+    if halted:
+        yield from _resting(case, BreakKind.HALT_IGNORED, min(halted))
+    lease = case.pod.mandates[-1].mandate if case.pod.mandates else None
+    if lease is not None and case.hears(late_ns) and lease.state_at(late_ns) is TradingState.HALTED:
+        yield from _resting(case, BreakKind.LEASE_EXPIRED, lease.expires_ns + lease.grace_ns)
+
+
+def _resting(case: Case, kind: BreakKind, since_ns: int) -> Iterator[Finding]:
+    """Own orders from before a time that are there still."""
     left = [o for o in case.account.orders.values() if not o.gone_ns and o.cloid and _is_ours(case, o.cloid)]
-    left = [o for o in left if o.placed_ns <= halted.ns + case.limits.obey_ns]
+    left = [o for o in left if o.placed_ns <= since_ns + case.limits.obey_ns]
     if left:
         yield Finding(
-            kind=BreakKind.HALT_IGNORED,
+            kind=kind,
             pod=case.slug,
             subject="resting",
             size=Decimal(len(left)),
@@ -193,6 +203,16 @@ def check_left_over(case: Case) -> Iterator[Finding]:
             usd=sum((o.sz * case.px(o.coin) for o in left), ZERO),
             evidence=tuple(f"{o.cloid} {o.side.name.lower()} {o.sz} {o.coin} still rests" for o in left[:5]),
         )
+
+
+def _dated(case: Case, act: Act) -> bool:
+    """Whether an act may be judged by its own time. A fill may not where its order was placed before: the order was
+    judged, at its placing. Nor where that may be so: nobody heard order updates then, and the venue could not be asked.
+    """
+    view = case.account.view
+    if not act.is_fill:
+        return True
+    return not act.placed_ns and view is not None and 0 < view.changes_since_ns <= act.ns
 
 
 def _sent_before(case: Case, act: Act, ns: int) -> bool:
@@ -235,6 +255,7 @@ def acts(case: Case) -> Iterator[Act]:
                 _told(fill),
                 fill.fill.cloid or "",
                 placed_ns,
+                True,
             )
     for news in case.orders:
         order = news.order
