@@ -113,9 +113,14 @@ def test_backtest_writes_what_it_says(tmp_path: Path, config: str) -> None:
     figures = json.loads((tmp_path / "o/backtest.json").read_text())
     assert figures["pnl"] == pytest.approx(figures["price_pnl"] + figures["funding"] + figures["costs"])
     assert sum(figures["coin_pnl"].values()) == pytest.approx(figures["pnl"])
-    html = (tmp_path / "o/backtest.html").read_text()
+    html = (tmp_path / "o/report.html").read_text()
     svg = html[html.index("<svg") : html.index("</svg>") + 6]
-    assert len(ElementTree.fromstring(svg).findall("{http://www.w3.org/2000/svg}polyline")) == 1
+    paths = ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}path")
+    assert max(path.get("d", "").count("L") for path in paths) > 20  # the line of equity
+    report = json.loads((tmp_path / "o/report.json").read_text())
+    assert report["money"]["profit"] == pytest.approx(figures["pnl"])
+    assert report["money"]["funding"] == pytest.approx(figures["funding"])
+    assert (tmp_path / "o/report.md").read_text().startswith("# Trend book")
 
 
 def test_study_writes_three_files(tmp_path: Path, config: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,32 +105,49 @@ def _flat(row: Row) -> dict[str, Any]:
     return flat
 
 
-def study_text(found: Study, bars: Bars) -> str:
-    """The study as Markdown."""
-    terms = found.terms
+def study_table(found: Study) -> list[dict[str, str]]:
+    """The study as text, the best first: estimates with their intervals."""
+    return [_told(row) for row in sorted(found.rows, key=lambda row: -row.usd.estimate)]
+
+
+def _told(row: Row) -> dict[str, str]:
+    case = row.case
+    told = {
+        "rule": case.rule,
+        "n": f"{case.fraction:.0%}",
+        "every": f"{case.hours} h",
+        "weights": case.weighting,
+        "USD": f"{row.usd.estimate:,.0f} [{row.usd.low:,.0f}, {row.usd.high:,.0f}]",
+        "Sharpe": f"{row.sharpe.estimate:.2f} [{row.sharpe.low:.2f}, {row.sharpe.high:.2f}]",
+        "max drawdown": f"{row.max_drawdown:.0%}",
+        "turnover/day": f"{row.turnover_day:.2f}",
+        "price": f"{row.price:+.1%}",
+        "funding": f"{row.funding:+.1%}",
+        "costs": f"{row.costs:+.1%}",
+    }
+    for rival in ("random", "long", "past 30 d"):
+        v = row.against.get(rival)
+        told[f"less {rival}"] = "" if v is None else f"{v.estimate:,.0f} [{v.low:,.0f}, {v.high:,.0f}]"
+    return told
+
+
+def study_words(found: Study, bars: Bars) -> tuple[str, str]:
+    """What the table shows, and what its best row is worth."""
+    terms, best = found.terms, found.best
     first, last = int(bars.opened[found.periods[0][0]]), int(bars.opened[found.periods[-1][1] - 1])
-    lines = [
+    return (
         f"{when_text(first)} to {when_text(last)} UTC, {len(found.periods)} random periods of {terms.period_days} days "
         f"that do not overlap, each with an account of {terms.capital:,.0f} USD; USD per 1,000,000 and period, net; 95 "
         "% intervals in brackets.",
-        "",
-        "| rule | n | every | weights | USD | Sharpe | max drawdown | turnover/day | price | funding | costs "
-        "| less random | less long | less past 30 d |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in sorted(found.rows, key=lambda row: -row.usd.estimate):
-        case, versus = row.case, [row.against.get(rival) for rival in ("random", "long", "past 30 d")]
-        apart = " | ".join("" if v is None else f"{v.estimate:,.0f} [{v.low:,.0f}, {v.high:,.0f}]" for v in versus)
-        lines.append(
-            f"| {case.rule} | {case.fraction:.0%} | {case.hours} h | {case.weighting} "
-            f"| {row.usd.estimate:,.0f} [{row.usd.low:,.0f}, {row.usd.high:,.0f}] "
-            f"| {row.sharpe.estimate:.2f} [{row.sharpe.low:.2f}, {row.sharpe.high:.2f}] | {row.max_drawdown:.0%} "
-            f"| {row.turnover_day:.2f} | {row.price:+.1%} | {row.funding:+.1%} | {row.costs:+.1%} | {apart} |"
-        )
-    best = found.best
-    lines += [
-        "",
         f"Best Sharpe ratio: n {best.fraction:.0%}, every {best.hours} h, {best.weighting}. Probability that it is "
         f"above what the best of as many skill-less ones would show: {found.deflated:.0%}.",
-    ]
-    return "\n".join(lines) + "\n"
+    )
+
+
+def study_text(found: Study, bars: Bars) -> str:
+    """The study as Markdown."""
+    shown, worth = study_words(found, bars)
+    rows = study_table(found)
+    lines = [shown, "", f"| {' | '.join(rows[0])} |", "|---" * len(rows[0]) + "|"]
+    lines += [f"| {' | '.join(row.values())} |" for row in rows]
+    return "\n".join([*lines, "", worth]) + "\n"

@@ -17,9 +17,21 @@ from rich.table import Table
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.data.bars import read_bars
 from slipstream.model.errors import ConfigError
+from slipstream.processes.backtest_request import BacktestRequest
+from slipstream.processes.bar_backtest import record_of
 from slipstream.processes.gradient_plans import chosen, plan, replay, study_plans
-from slipstream.processes.gradient_report import csv_text, signal_rows, study_rows, study_text, summary, when_text
-from slipstream.research.pictures import line, page, whiskers
+from slipstream.processes.gradient_report import (
+    csv_text,
+    signal_rows,
+    study_rows,
+    study_table,
+    study_text,
+    study_words,
+    summary,
+    when_text,
+)
+from slipstream.research.report import sheet, write_report
+from slipstream.research.report.charts import whiskers
 from slipstream.research.synthetic_bars import synthetic_bars
 from slipstream.runtime.config import load
 from slipstream.simulation import vectorised
@@ -27,6 +39,7 @@ from slipstream.simulation.gradient_study import StudyTerms
 from slipstream.simulation.gradient_study import study as run_study
 from slipstream.simulation.vectorised import Costs
 from slipstream.strategies.gradient.config import GradientConfig
+from slipstream.strategies.registry import find
 
 CONFIG = Path("configs/gradient.yml")
 NO_DATA = (
@@ -160,7 +173,9 @@ def backtest_command(
     half_spread: CostOption = 0.0002,
     impact: ImpactOption = 1.0,
     maker_share: MakerOption = 0.0,
-    out: Annotated[Path | None, typer.Option(help="Directory for backtest.json and backtest.html.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for backtest.json and the report (HTML, Markdown, JSON).")
+    ] = None,
     demo: DemoOption = False,
     seed: SeedOption = 1,
 ) -> None:
@@ -185,10 +200,12 @@ def backtest_command(
         for assumption in figures["assumptions"]:
             typer.echo(f"assumed: {assumption}")
         if out is not None:
-            chart = line("Equity, USD", result.equity.tolist(), (figures["from"], figures["to"]))
+            asked = BacktestRequest(
+                entry=find("gradient"), bars=bars, funding=funding, no_funding=no_funding, demo=demo, seed=seed
+            )
             _write(out / "backtest.json", text + "\n")
-            _write(out / "backtest.html", page("Gradient: backtest", [chart], text))
-            typer.echo(f"wrote {out / 'backtest.json'} and {out / 'backtest.html'}")
+            paths = write_report(record_of(asked, settings, market, result, costs), out, seed=seed)
+            typer.echo(f"wrote {out / 'backtest.json'} and {paths.html}")
 
     _ask(act)
 
@@ -232,12 +249,16 @@ def study_command(
         text = study_text(found, market)
         ranked = sorted(found.rows, key=lambda row: -row.usd.estimate)
         drawn = whiskers(
-            "USD per 1,000,000 and period, 95 % interval",
+            "USD per 1,000,000 and period",
+            "net of everything, 95 % intervals, the best first",
             [(" ".join(f"{part}" for part in row.case if part), *row.usd) for row in ranked],
         )
         _write(out / "study.csv", csv_text(study_rows(found)))
         _write(out / "study.md", text)
-        _write(out / "study.html", page("Gradient: study", [drawn], text))
+        _write(
+            out / "study.html",
+            sheet("Gradient: study", [drawn], lines=study_words(found, market), rows=study_table(found)),
+        )
         typer.echo(f"wrote {out / 'study.csv'}, {out / 'study.md'} and {out / 'study.html'}")
 
     _ask(act)

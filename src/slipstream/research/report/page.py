@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +112,29 @@ def _environment(escape: bool) -> Any:
 
 def html(found: Report, pictures: Mapping[str, Picture]) -> str:
     """The page. Everything that is not a picture of ours is escaped."""
+    return str(_environment(True).get_template("page.html.j2").render(r=found, pictures=_safe(pictures))) + "\n"
+
+
+def sheet(
+    title: str,
+    pictures: Sequence[Picture],
+    *,
+    lines: Sequence[str] = (),
+    rows: Sequence[Mapping[str, object]] = (),
+) -> str:
+    """A page of the same look for a study: sentences, pictures, and a table (rows of the same keys) as it stands."""
+    drawn = _safe({str(k): one for k, one in enumerate(pictures)})
+    made = _environment(True).get_template("sheet.html.j2")
+    return str(made.render(title=title, pictures=drawn, lines=lines, rows=rows)) + "\n"
+
+
+def _safe(pictures: Mapping[str, Picture]) -> dict[str, dict[str, str]]:
     from markupsafe import Markup
 
-    drawn = {
+    return {
         name: {"title": one.title, "note": one.note, "wide": Markup(one.wide), "narrow": Markup(one.narrow)}
         for name, one in pictures.items()
     }
-    return str(_environment(True).get_template("page.html.j2").render(r=found, pictures=drawn)) + "\n"
 
 
 def markdown(found: Report) -> str:
