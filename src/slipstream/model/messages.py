@@ -127,7 +127,8 @@ class Decision(msgspec.Struct, frozen=True, tag="decision"):
 class AuditedPod(msgspec.Struct, frozen=True):
     """A pod as the venue shows it: rebuilt from fills, orders and funding by cloid, never from its reports. USD.
 
-    ``known_ns``: every fill up to this venue time is in it, however young the audit itself is; None: not said.
+    ``known_ns``: every fill up to this venue time is in it, however young the audit itself is; ``sure_ns``: up to then
+    a second reading says so too; None: not said.
     """
 
     pod: str
@@ -139,6 +140,7 @@ class AuditedPod(msgspec.Struct, frozen=True):
     maker_volume: Decimal = ZERO
     taker_volume: Decimal = ZERO
     known_ns: int | None = None
+    sure_ns: int | None = None
 
 
 class AuditReport(msgspec.Struct, frozen=True, tag="audit"):

@@ -70,3 +70,4 @@ def test_an_audit_says_how_far_its_books_are_known() -> None:
         _, told = street.auditor.step(memory, blind)
         (later,) = [item.message for item in told if isinstance(item.message, AuditReport)]
         assert later.ns == blind.ns and {pod.known_ns for pod in later.pods} == {expected}
+        assert all(pod.sure_ns is not None and pod.sure_ns <= expected for pod in later.pods)

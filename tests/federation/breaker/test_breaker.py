@@ -84,7 +84,7 @@ class Street:
         held = {coin: D(szi) for coin, szi in positions.items()}
         return self.give(Seen(orders, held, dict.fromkeys(held, D(100)), self.ns, self.wall))
 
-    def audit(self, known_ns: int | None = None, **positions: dict[str, str]) -> None:
+    def audit(self, known_ns: int | None = None, *, sure_ns: int | None = None, **positions: dict[str, str]) -> None:
         pods = tuple(
             AuditedPod(
                 pod,
@@ -94,6 +94,7 @@ class Street:
                 D(0),
                 0,
                 known_ns=known_ns,
+                sure_ns=sure_ns,
             )
             for pod, lines in positions.items()
         )
@@ -338,6 +339,21 @@ def test_everybody_flattened_takes_in_orders_that_bear_no_cloid() -> None:
     street.hear(Flatten(street.ns, "", "operator", "the end", street.ns))
     by_hand = msgspec.structs.replace(order("stranger", 77), cloid="")
     assert cancelled(street.see(by_hand, BTC="2")) == ["77"]
+
+
+def test_a_fill_that_the_auditors_stream_lost_does_not_close_a_position_twice() -> None:
+    street = Street()
+    street.pass_time(1)
+    street.audit(street.ns, sure_ns=street.ns, maker={"BTC": "1"}, trend={"BTC": "1"})
+    swept_ns = street.ns
+    street.hear(Flatten(street.ns, "maker", "operator", "enough", street.ns), "maker")
+    assert [one.sz for one in street.see(BTC="2") if isinstance(one, Reduce)] == [D(1)]
+    street.pass_time(6)
+    street.audit(street.ns, sure_ns=swept_ns, maker={"BTC": "1"}, trend={"BTC": "1"})  # no second reading yet
+    assert street.see(BTC="1") == ()
+    street.audit(street.ns, sure_ns=street.ns, maker={}, trend={"BTC": "1"})
+    street.see(BTC="1")
+    assert street.state.pods["maker"].flatten is None
 
 
 def test_halted_and_dead_for_long_is_flattened() -> None:

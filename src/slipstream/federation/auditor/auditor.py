@@ -300,6 +300,7 @@ def audited(slug: str, account: Account, prices: dict[str, Decimal]) -> AuditedP
         maker_volume=maker,
         taker_volume=taker,
         known_ns=account.view.fills_ns if account.view is not None else 0,
+        sure_ns=account.view.sure_ns if account.view is not None else 0,
     )
 
 

@@ -104,9 +104,10 @@ def _heard(state: BreakerState, heard: Heard) -> BreakerState:
             watch = state.pods.get(pod.pod)
             if watch is not None:
                 held = {line.coin: line.position for line in pod.lines if line.position}
-                # an auditor that cannot read the venue goes on telling what it knew
-                known_ns = message.ns if pod.known_ns is None else pod.known_ns
-                watch = msgspec.structs.replace(watch, positions=held, audited_ns=known_ns)
+                # an auditor that cannot read the venue goes on telling what it knew, and its stream may lose a fill
+                said = (pod.sure_ns, pod.known_ns, message.ns)
+                audited_ns = next(ns for ns in said if ns is not None)
+                watch = msgspec.structs.replace(watch, positions=held, audited_ns=audited_ns)
                 state = _replace(state, pod.pod, watch)
         return state
     if isinstance(message, Halt | Resume):
