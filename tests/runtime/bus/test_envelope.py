@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipstream.model.messages import Beat
-from slipstream.runtime.bus.acl import nats_subjects
+from slipstream.model.topics import Topics
+from slipstream.runtime.bus.acl import nats_subjects, rights
 from slipstream.runtime.bus.envelope import BusMessageError, pack, unpack
 from slipstream.runtime.bus.memory import matches
 
@@ -55,6 +56,16 @@ def test_another_version_says_who_speaks_it() -> None:
 )
 def test_filters(filter_: str, topic: str, takes: bool) -> None:
     assert matches(filter_, topic) is takes
+
+
+def test_breaks_are_the_auditors_alone_to_tell() -> None:
+    topic = Topics("test").broken("brawler")
+    who = [name for name in ("operator", "auditor", "breaker", "allocator", "brawler") if told_by(name, topic)]
+    assert who == ["auditor"]
+
+
+def told_by(process: str, topic: str) -> bool:
+    return any(matches(one, topic) for one in rights(process, "test").publish)
 
 
 def test_filters_as_subjects() -> None:

@@ -34,7 +34,7 @@ def rights(process: str, realm: str) -> Rights:
     if process == BREAKER:
         return Rights((*own, topics.halt(process, "+")), everything)
     if process == OPERATOR:
-        speaks = (topics.halt(process, "+"), topics.flatten("+"), topics.configure("+"), topics.broken("+"))
+        speaks = (topics.halt(process, "+"), topics.flatten("+"), topics.configure("+"))
         return Rights((*own, *speaks), everything)
     if process == ALERTS:
         return Rights(own, (topics.alert("+"), topics.beat("+")))
