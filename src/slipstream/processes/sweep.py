@@ -14,7 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from slipstream.model.errors import ConfigError, SlipstreamError
-from slipstream.processes.backtest import show
+from slipstream.processes.backtest import periods_a_year, show
 from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
 from slipstream.processes.gradient_report import when_text
 from slipstream.processes.sweep_run import STORAGE, Sweep, SweepTerms, run_sweep
@@ -102,9 +102,10 @@ def _watched(
 
 
 def write_sweep(found: Sweep, folder: Path, seed: int) -> list[Path]:
-    """``sweep.json``, ``trials.csv``, ``returns.csv`` of the last fold's training, and the report."""
+    """``sweep.json``, ``trials.csv``, ``returns.csv`` (a column for each set that was tried), and the report."""
     import numpy as np
 
+    from slipstream.research.report import Sweep as Tried
     from slipstream.research.report import write_report
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -130,22 +131,26 @@ def write_sweep(found: Sweep, folder: Path, seed: int) -> list[Path]:
             for trial in choice.trials:
                 values = [trial.values[key] for key in keys]
                 rows.writerow([choice.fold.number, trial.number, *values, trial.score, trial.why])
-    np.savetxt(folder / "returns.csv", found.matrix, delimiter=",", fmt="%.12g")
+    np.savetxt(
+        folder / "returns.csv", found.matrix, delimiter=",", fmt="%.12g", header=",".join(found.names), comments=""
+    )
+    tried = Tried(names=found.names, returns=found.matrix, ann=periods_a_year(found.record), chosen=found.chosen)
     others = () if found.default is None else (found.default,)
-    paths = write_report(found.record, folder, others=others, sweep=found.matrix, seed=seed)
+    paths = write_report(found.record, folder, others=others, sweep=tried if len(found.names) > 1 else None, seed=seed)
     return [folder / "sweep.json", folder / "trials.csv", paths.html]
 
 
 def show_folds(found: Sweep) -> None:
     """What every fold chose, and what became of it."""
-    table = Table("test from", "to", "chosen", "score in training", "after")
+    table = Table("test from", "to", "chosen", "in training", "after")
     for choice in found.choices:
         values = ", ".join(f"{key}={_short(value)}" for key, value in sorted(choice.best.values.items()))
         after = "" if choice.after is None else f"{choice.after:.2f}"
         table.add_row(
             when_text(choice.tested_from), when_text(choice.tested_to), values, f"{choice.best.score:.2f}", after
         )
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=160)).print(table)
 
 
 def _short(value: object) -> str:

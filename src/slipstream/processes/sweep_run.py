@@ -65,14 +65,17 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     """A sweep's end. ``record`` is the walk-forward account, ``default`` the same time with the config as it is.
 
-    ``matrix`` (T, N) holds the training returns of the last fold's N trials: what the probability of overfitting is
-    estimated on.
+    ``matrix`` (T, N) holds the returns of all N parameter sets that any fold tried, over the last fold's training:
+    what deflates the Sharpe ratio and what the probability of overfitting is estimated on. ``names`` says which they
+    are, ``chosen`` which of them the last fold chose. Sets that could not be traded then have no column.
     """
 
     choices: tuple[Choice, ...]
     record: BacktestRecord
     default: BacktestRecord | None
     matrix: Array
+    names: tuple[str, ...]
+    chosen: int
 
     @property
     def trials(self) -> int:
@@ -128,7 +131,9 @@ def run_sweep(
         chosen.append((fold, trials))
     bests = [best_of(trials) for _, trials in chosen]
     record = _account(request, bars, capital, folds, [best.values for best in bests], terms)
-    again = [job_of(request, folds[-1], trial.values, capital, terms.objective) for trial in chosen[-1][1]]
+    tried = _tried(chosen)
+    again = [job_of(request, folds[-1], values, capital, terms.objective) for values in tried.values()]
+    names, matrix = _matrix(executor, list(tried), again)
     choices = tuple(
         _choice(bars, fold, trials, best, record, terms) for (fold, trials), best in zip(chosen, bests, strict=True)
     )
@@ -136,7 +141,9 @@ def run_sweep(
         choices=choices,
         record=record,
         default=_default(request, bars, capital, folds, terms),
-        matrix=_matrix(executor, again),
+        matrix=matrix,
+        names=names,
+        chosen=names.index(next(name for name, values in tried.items() if values == bests[-1].values)),
     )
 
 
@@ -259,11 +266,21 @@ def _default(
     return _of(record, title=f"{record.title} (config as it is)", assumptions=said)
 
 
-def _matrix(executor: Executor, jobs: Sequence[Job]) -> Array:
-    """Training returns (T, N) of the trials that have any, in order."""
+def _tried(chosen: Sequence[tuple[Fold, Sequence[Trial]]]) -> dict[str, Values]:
+    """Every set of parameters that was tried, once, under the name of its first trial."""
+    out: dict[str, Values] = {}
+    for fold, trials in chosen:
+        for trial in trials:
+            if trial.values not in out.values():
+                out[f"fold {fold.number} trial {trial.number}"] = trial.values
+    return out
+
+
+def _matrix(executor: Executor, names: Sequence[str], jobs: Sequence[Job]) -> tuple[tuple[str, ...], Array]:
+    """Returns (T, N) of the jobs that have a score, and their names, in order."""
     found: dict[int, Outcome] = dict(executor.run(WORK, jobs))
-    columns = [found[place].returns for place in sorted(found) if found[place].score is not None]
-    return np.column_stack(columns) if columns else np.zeros((0, 0))
+    scored = [place for place in sorted(found) if found[place].score is not None]
+    return tuple(names[place] for place in scored), np.column_stack([found[place].returns for place in scored])
 
 
 def _choice(

@@ -16,9 +16,8 @@ from slipstream.simulation.sweep.knobs import parse_knobs
 from slipstream.simulation.sweep.search import SearchTerms
 from slipstream.strategies.registry import find
 
-ROOT = Path(__file__).resolve().parents[3]
 KNOBS = ("signal.lookback=1:12:int:log", "book.gross_leverage=0.2:1.5")
-DAYS = 90
+DAYS = 45
 
 
 class Inline:
@@ -55,15 +54,16 @@ def market(folder: Path, scramble_from: int | None = None) -> Path:
 
 
 def request_of(path: Path) -> BacktestRequest:
-    entry = find("template")
+    entry, config = find("template"), path.with_name("short.yml")
+    config.write_text("version: 1\n")
     sets: dict[str, Any] = {"signal.warm_up_bars": 20, "book.max_coin_weight": 1.0}
     return BacktestRequest(
-        entry=entry, config=ROOT / entry.sample, returns_csv=path, no_funding=True, overrides=sets, capital=20_000.0
+        entry=entry, config=config, returns_csv=path, no_funding=True, overrides=sets, capital=20_000.0
     )
 
 
-def terms_of(trials: int = 6, folds: int = 2, **values: Any) -> SweepTerms:
-    search = SearchTerms(trials=trials, batch=3, seed=values.pop("seed", 1))
+def terms_of(trials: int = 4, folds: int = 2, **values: Any) -> SweepTerms:
+    search = SearchTerms(trials=trials, batch=2, seed=values.pop("seed", 1))
     return SweepTerms(knobs=parse_knobs(list(KNOBS)), search=search, folds=folds, **values)
 
 
