@@ -1,0 +1,1 @@
+"""The market factor, betas to it, residuals, and covariances made of them."""

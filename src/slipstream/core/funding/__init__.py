@@ -1,0 +1,1 @@
+"""Funding of perpetual futures: what is paid, and what will be."""
