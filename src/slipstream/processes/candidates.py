@@ -42,11 +42,15 @@ CONFIG = Path("configs/brawler.yml")
 NAME = "candidates"
 ORDER_USD = 100.0
 MAX_AGE_MS = 10_000.0
+LAST_HOURS = 24.0
 MAKER_FEE = 0.00015
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What to scan. ``order_usd``: value of one order of a listing that the configuration does not have."""
+    """What to scan. ``order_usd``: value of one order of a listing that the configuration does not have.
+
+    ``last_hours``: how much of the end of each recording of prices and depth.
+    """
 
     hl_pattern: str
     cex_pattern: str
@@ -56,6 +60,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     config: Path | None = None
     order_usd: float = ORDER_USD
     max_age_ms: float = MAX_AGE_MS
+    last_hours: float = LAST_HOURS
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -83,8 +88,8 @@ def scan(request: Request, *, progress: bool = False) -> Scan:
     twice = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
     if twice:
         raise ConfigError(f"--symbols: {', '.join(twice)} is named twice")
-    if not request.order_usd > 0.0 or not request.max_age_ms > 0.0:
-        raise ConfigError("--order-usd and --max-age-ms must be above 0")
+    if not min(request.order_usd, request.max_age_ms, request.last_hours) > 0.0:
+        raise ConfigError("--order-usd, --max-age-ms and --last-hours must be above 0")
     screening = config.candidate_screening if config is not None else CandidateScreening()
     found, skipped = [], {}
     console = Console(stderr=True)
@@ -102,12 +107,13 @@ def scan(request: Request, *, progress: bool = False) -> Scan:
 def _measure(request: Request, symbol: str, terms: Quoting | None) -> Measures:
     cex_symbol = (terms.cex_symbol if terms is not None else "") or symbol_of(symbol)
     step_ms = float(terms.sigma_interval_ms if terms is not None else 1_000)
-    hl, cex = (_prices(path_of(p, symbol, cex_symbol)) for p in (request.hl_pattern, request.cex_pattern))
+    last_ms = request.last_hours * 3_600_000.0
+    hl, cex = (_prices(path_of(p, symbol, cex_symbol), last_ms) for p in (request.hl_pattern, request.cex_pattern))
     try:
         aligned = align(hl, cex, step_ms=step_ms, max_age_ms=request.max_age_ms)
         depth = funding = None
         if request.hl_depth_pattern is not None:
-            depth = _depth(path_of(request.hl_depth_pattern, symbol, cex_symbol))
+            depth = _depth(path_of(request.hl_depth_pattern, symbol, cex_symbol), last_ms)
         if request.funding_pattern is not None:
             funding = read_samples(path_of(request.funding_pattern, symbol, cex_symbol), FUNDING)["rate"]
         mid = float(np.median(aligned.hl_mid))
@@ -117,14 +123,14 @@ def _measure(request: Request, symbol: str, terms: Quoting | None) -> Measures:
         raise ScanError(f"{symbol}: {error}") from None
 
 
-def _prices(path: Path) -> Prices:
-    samples = read_samples(path, BBO)
+def _prices(path: Path, last_ms: float) -> Prices:
+    samples = read_samples(path, BBO, last_ms)
     check_bbo(path, samples)
     return Prices(samples["recv_ms"], samples["bid_px"], samples["ask_px"])
 
 
-def _depth(path: Path) -> Floats:
-    samples = read_samples(path, DEPTH)
+def _depth(path: Path, last_ms: float) -> Floats:
+    samples = read_samples(path, DEPTH, last_ms)
     found: Floats = np.stack([samples["bid_usd"], samples["ask_usd"]], axis=1)
     if (found < 0.0).any():
         raise SampleError(f"{path}: a depth is below 0")
@@ -195,6 +201,8 @@ Config = Annotated[Path | None, typer.Option(help=f"Brawler's configuration; def
 OrderUsd = Annotated[float, typer.Option(help="Value of one order where the configuration has no order_size.")]
 MaxAge = Annotated[float, typer.Option(help="A price older than this, in ms, does not count.")]
 
+LastHours = Annotated[float, typer.Option(help="Look at so many hours at the end of each recording of prices.")]
+
 
 def candidates(
     hl_pattern: HlPattern,
@@ -206,6 +214,7 @@ def candidates(
     config: Config = None,
     order_usd: OrderUsd = ORDER_USD,
     max_age_ms: MaxAge = MAX_AGE_MS,
+    last_hours: LastHours = LAST_HOURS,
 ) -> None:
     """Rank listings by what was recorded of them.
 
@@ -221,6 +230,7 @@ def candidates(
         config=config,
         order_usd=order_usd,
         max_age_ms=max_age_ms,
+        last_hours=last_hours,
     )
     try:
         found = scan(request, progress=True)

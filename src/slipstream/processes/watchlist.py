@@ -16,6 +16,7 @@ from rich.console import Console
 from slipstream.model.errors import ConfigError, JournalError
 from slipstream.processes.candidates import (
     COLUMNS,
+    LAST_HOURS,
     MAX_AGE_MS,
     ORDER_USD,
     CexPattern,
@@ -23,6 +24,7 @@ from slipstream.processes.candidates import (
     DepthPattern,
     FundingPattern,
     HlPattern,
+    LastHours,
     MaxAge,
     More,
     OrderUsd,
@@ -142,6 +144,7 @@ def watchlist(
     config: Config = None,
     order_usd: OrderUsd = ORDER_USD,
     max_age_ms: MaxAge = MAX_AGE_MS,
+    last_hours: LastHours = LAST_HOURS,
 ) -> None:
     """Scan, and keep the ranking: a summary here, and CSV, JSON and Markdown with the time in their names.
 
@@ -157,6 +160,7 @@ def watchlist(
         config=config,
         order_usd=order_usd,
         max_age_ms=max_age_ms,
+        last_hours=last_hours,
     )
     try:
         found = scan(request, progress=True)

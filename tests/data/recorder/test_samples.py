@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from slipstream.data.recorder.samples import (
     BBO,
@@ -57,6 +59,26 @@ def test_a_reader_leaves_half_a_row_out(tmp_path: Path) -> None:
         file.write(ROW)
     os.truncate(path, path.stat().st_size - 5)
     assert len(read_samples(path, BBO)["recv_ms"]) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=60), st.floats(0.0, 200_000.0), st.integers(1, 12))
+def test_the_end_of_a_file_is_found_by_bisection(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[int], last_ms: float, width: int
+) -> None:
+    path = tmp_path_factory.mktemp("tail") / "f.csv"
+    times = [T0 + sum(steps[: at + 1]) for at in range(len(steps))]
+    path.write_text("rate,ts\n" + "".join(f"{'1' * (1 + at % width)},{ns}\n" for at, ns in enumerate(times)))
+    found = read_samples(path, FUNDING, last_ms)["ts"].tolist()
+    assert found == [ns for ns in times if ns >= times[-1] - last_ms]
+
+
+def test_rows_passed_over_still_count_in_errors(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("ts,rate\n" + "".join(f"{T0 + at * 1_000},1\n" for at in range(1_000)) + f"{T0 + 10**6},x\n")
+    with pytest.raises(SampleError, match=r"row 1002: rate is 'x'"):
+        read_samples(path, FUNDING, 5_000.0)
+    assert len(read_samples(path, ("ts",), 5_000.0)["ts"]) == 6
 
 
 def test_one_writer_a_file_and_its_own_columns(tmp_path: Path) -> None:

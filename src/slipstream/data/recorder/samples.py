@@ -13,7 +13,7 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -121,26 +121,75 @@ class SampleFile:
             data = data[os.write(self._handle, data) :]
 
 
-def read_samples(path: Path, columns: tuple[str, ...]) -> dict[str, Floats]:
+def _row_at(file: BinaryIO, offset: int, column: int) -> tuple[int, float]:
+    """(where it begins, time) of the first whole row at or after an offset; the time is inf at the end of the file.
+
+    Raises ValueError for a row without a time.
+    """
+    file.seek(offset - 1)
+    file.readline()
+    start, row = file.tell(), file.readline()
+    return start, (float(row.split(b",")[column]) if row.endswith(b"\n") else np.inf)
+
+
+def _begin(file: BinaryIO, header: bytes, column: int, last_ms: float) -> int:
+    """Where the rows of the last so many ms begin, by bisection: files are in the order of their times.
+
+    The first row, where a time cannot be read: reading on finds what is wrong with it.
+    """
+    low, high = len(header), file.seek(0, 2)
+    try:
+        file.seek(max(low, high - KEPT))
+        rows = file.read().split(b"\n")[:-1]
+        cut = float(rows[-1].split(b",")[column]) - last_ms
+        while low < high:
+            middle = (low + high) // 2
+            if _row_at(file, middle, column)[1] < cut:
+                low = middle + 1
+            else:
+                high = middle
+        return _row_at(file, low, column)[0]
+    except (ValueError, IndexError):
+        return len(header)
+
+
+def _text(path: Path, time: str, last_ms: float | None) -> tuple[bytes, int]:
+    """(header and whole rows, how many rows were passed over before them). Raises SampleError."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline()
+            names = header.decode("utf-8", "replace").strip().split(",")
+            begin = len(header)
+            if last_ms is not None and time in names:
+                begin = _begin(file, header, names.index(time), last_ms)
+            file.seek(len(header))
+            passed, left = 0, begin - len(header)
+            while left:
+                chunk = file.read(min(left, 1 << 20))
+                passed += chunk.count(b"\n")
+                left -= len(chunk)
+            text = file.read()
+    except OSError as error:
+        raise SampleError(f"{path}: {error.strerror or error}") from None
+    if not header.endswith(b"\n"):
+        raise SampleError(f"{path}: no header; the first row names the columns, among them {time}")
+    return header + text[: text.rfind(b"\n") + 1], passed
+
+
+def read_samples(path: Path, columns: tuple[str, ...], last_ms: float | None = None) -> dict[str, Floats]:
     """The named columns in the order of the first, which is a time in ms; others are ignored.
 
-    Several rows of one time stay, in their order in the file. Raises SampleError, naming file, row (1 is the header)
-    and column: not there, no such column, no rows, a field that is no number, a time that is not ms, times that go
-    back by more than a minute.
+    ``last_ms``: only the rows of so many ms before the last one. Several rows of one time stay, in their order in the
+    file. Raises SampleError, naming file, row (1 is the header) and column: not there, no such column, no rows, a field
+    that is no number, a time that is not ms, times that go back by more than a minute.
     """
     import io
 
     import pandas as pd
 
+    text, passed = _text(path, columns[0], last_ms)
     try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise SampleError(f"{path}: {error.strerror or error}") from None
-    whole = text[: text.rfind(b"\n") + 1]
-    if not whole:
-        raise SampleError(f"{path}: no header; the first row names the columns, among them {', '.join(columns)}")
-    try:
-        frame: Any = pd.read_csv(io.BytesIO(whole), dtype=str, keep_default_na=False, index_col=False)
+        frame: Any = pd.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False, index_col=False)
     except (ValueError, UnicodeDecodeError) as error:
         raise SampleError(f"{path}: not a CSV file: {str(error).strip()}") from None
     missing = [name for name in columns if name not in frame.columns]
@@ -154,22 +203,24 @@ def read_samples(path: Path, columns: tuple[str, ...]) -> dict[str, Floats]:
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             field = frame[name].iloc[int(bad[0])]
-            raise SampleError(f"{path}: row {int(bad[0]) + 2}: {name} is {field!r}, not a number")
+            raise SampleError(f"{path}: row {passed + int(bad[0]) + 2}: {name} is {field!r}, not a number")
         out[name] = values
-    _check_times(path, columns[0], out[columns[0]])
+    _check_times(path, columns[0], out[columns[0]], passed)
     order = np.argsort(out[columns[0]], kind="stable")
     return {name: values[order] for name, values in out.items()}
 
 
-def _check_times(path: Path, name: str, times: Floats) -> None:
+def _check_times(path: Path, name: str, times: Floats, passed: int) -> None:
     bad = np.flatnonzero((times < EARLIEST_MS) | (times > LATEST_MS))
     if len(bad):
         row = int(bad[0])
-        raise SampleError(f"{path}: row {row + 2}: {name} is {times[row]:.0f}, not a time in ms since 1970")
+        raise SampleError(f"{path}: row {passed + row + 2}: {name} is {times[row]:.0f}, not a time in ms since 1970")
     back = np.flatnonzero(np.diff(times) < -60_000.0)
     if len(back):
         row = int(back[0]) + 1
-        raise SampleError(f"{path}: row {row + 2}: {name} is more than a minute before the row above; sort the file")
+        raise SampleError(
+            f"{path}: row {passed + row + 2}: {name} is more than a minute before the row above; sort the file"
+        )
 
 
 def check_bbo(path: Path, samples: dict[str, Floats]) -> None:
