@@ -1,4 +1,6 @@
-"""Reading bars and funding from files (Parquet, Feather, CSV) into `Bars`, with every finding reported.
+"""Reading bars and funding from files (Parquet, Feather, CSV) or a lake into `Bars`, with every finding reported.
+
+A path that is a folder is a lake, and its rows of Hyperliquid are read.
 
 Bars: columns ``coin, ts, open, close, volume`` (others are ignored); ``ts`` is the bar's OPEN, ms UTC or a time
 that pandas understands; ``volume`` is in base coin. Funding: ``coin, ts, rate``; ``ts`` is the settlement, ``rate``
@@ -18,16 +20,49 @@ import numpy.typing as npt
 import pandas as pd
 
 from slipstream.core.signals.bars import HOUR_MS, Bars
+from slipstream.data.lake import Lake, Query
+from slipstream.data.streams import FUNDING, HOUR, INTERVALS, MS, LakeError
 
 # Hyperliquid settled every 8 hours before this time, every hour since
 HOURLY_SINCE_MS = 1_686_182_400_000
+VENUE = "hl"
 
 
 class BarsError(ValueError):
     """A file of bars or funding that cannot be used as it is."""
 
 
-def _table(path: Path, columns: tuple[str, ...], also: tuple[str, ...] = ()) -> pd.DataFrame:
+def _lake_table(path: Path, funding: bool, hours: float | None, as_of_ms: int | None) -> pd.DataFrame:
+    """Bars of so many hours (None: of the only length that there is), or funding, as a file would hold them."""
+    lake = Lake(path)
+    held = [stream for venue, stream in lake.streams() if venue == VENUE and (stream == FUNDING) == funding]
+    held = [stream for stream in held if funding or stream.startswith("bars_")]
+    lengths = {stream: INTERVALS[stream.removeprefix("bars_")] / HOUR for stream in held if not funding}
+    fitting = [stream for stream in held if funding or hours is None or lengths[stream] == hours]
+    if len(fitting) != 1:
+        wanted = FUNDING if funding else "bars" if hours is None else f"bars of {hours:g} h"
+        which = "more than one length of bars: say how many hours" if fitting else f"no {wanted} of {VENUE}"
+        raise BarsError(f"{path}: the lake has {which}; it has {', '.join(held) or 'none'}; `slipstream lake show`")
+    as_of = None if as_of_ms is None else as_of_ms * MS
+    frame = lake.frame(Query(venue=VENUE, stream=fitting[0], as_of_ns=as_of))
+    time = "settle_ns" if funding else "open_ns"
+    return frame.assign(ts=frame[time] // MS)
+
+
+def _table(
+    path: Path,
+    columns: tuple[str, ...],
+    also: tuple[str, ...] = (),
+    *,
+    hours: float | None = None,
+    as_of_ms: int | None = None,
+) -> pd.DataFrame:
+    if path.is_dir():
+        try:
+            frame = _lake_table(path, "rate" in columns, hours, as_of_ms)
+        except LakeError as error:
+            raise BarsError(str(error)) from None
+        return frame[[*columns, *also]].copy()
     readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather, ".csv": pd.read_csv}
     if path.suffix not in readers:
         raise BarsError(f"{path}: ending `{path.suffix}` is not known; give one of {', '.join(readers)}")
@@ -89,10 +124,15 @@ def _step(frame: pd.DataFrame, path: Path, hours: float | None) -> int:
 
 
 def read_bars(
-    path: Path, funding: Path | None = None, *, coins: tuple[str, ...] = (), hours: float | None = None
+    path: Path,
+    funding: Path | None = None,
+    *,
+    coins: tuple[str, ...] = (),
+    hours: float | None = None,
+    as_of_ms: int | None = None,
 ) -> Bars:
-    """Bars from a file, all coins of it or those named. Raises BarsError."""
-    frame = _table(path, ("coin", "ts", "open", "close", "volume"), ("high", "low"))
+    """Bars from a file or a lake, all coins of it or those named, as far as known by a time. Raises BarsError."""
+    frame = _table(path, ("coin", "ts", "open", "close", "volume"), ("high", "low"), hours=hours, as_of_ms=as_of_ms)
     if coins:
         absent = sorted(set(coins) - set(frame["coin"]))
         if absent:
@@ -101,6 +141,8 @@ def read_bars(
     _check(frame, path)
     frame = frame.sort_values(["coin", "ts"])
     step = _step(frame, path, hours)
+    if as_of_ms is not None:
+        frame = frame[frame["ts"] + step <= as_of_ms]
     off = frame["ts"] % step != 0
     if off.any():
         row = frame[off].iloc[0]
@@ -128,7 +170,7 @@ def read_bars(
     ended = [name for j, name in enumerate(names) if not held[-1, j]]
     if ended:
         notes.append(f"{len(ended)} coins end before the file does: {', '.join(ended)}")
-    rates, gaps = (None, None) if funding is None else read_funding(funding, names, grid, step)
+    rates, gaps = (None, None) if funding is None else read_funding(funding, names, grid, step, as_of_ms)
     return Bars(
         coins=names,
         opened=grid,
@@ -150,14 +192,14 @@ def _ends(held: npt.NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def read_funding(
-    path: Path, names: tuple[str, ...], grid: npt.NDArray[np.int64], step: int
+    path: Path, names: tuple[str, ...], grid: npt.NDArray[np.int64], step: int, as_of_ms: int | None = None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Rates summed by the bar that they are settled in (after its open, up to its close), and how many are missing.
 
     ``grid`` holds the bars' opens, evenly ``step`` ms apart. Raises BarsError.
     """
-    frame = _table(path, ("coin", "ts", "rate"))
-    frame = frame[frame["coin"].isin(names)]
+    frame = _table(path, ("coin", "ts", "rate"), as_of_ms=as_of_ms)
+    frame = frame[frame["coin"].isin(names) & (frame["ts"] <= (np.inf if as_of_ms is None else as_of_ms))]
     # the venue stamps a settlement some milliseconds after the full hour
     frame["ts"] = (frame["ts"] + HOUR_MS // 2) // HOUR_MS * HOUR_MS
     bad = ~np.isfinite(frame["rate"])

@@ -62,6 +62,17 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     rows_out: int
     findings: tuple[Finding, ...] = ()
 
+    def __add__(self, other: Quality) -> Quality:
+        """Of two lots of the same series."""
+        return Quality(
+            venue=self.venue,
+            stream=self.stream,
+            coin=self.coin,
+            rows_in=self.rows_in + other.rows_in,
+            rows_out=self.rows_out + other.rows_out,
+            findings=self.findings + other.findings,
+        )
+
     @property
     def dropped(self) -> int:
         """Rows that were left out."""
@@ -156,7 +167,7 @@ class _Sieve:
             self.findings.append(found)
 
 
-def _bars(sieve: _Sieve, step: int, drop_spikes: bool) -> None:
+def _bars(sieve: _Sieve, step: int, drop_spikes: bool, begun: bool) -> None:
     prices = ("open", "high", "low", "close")
     times = sieve.times
     sieve.drop("off grid", times % step != 0, f"the open is not on the grid of {step // MINUTE} min")
@@ -166,7 +177,7 @@ def _bars(sieve: _Sieve, step: int, drop_spikes: bool) -> None:
     sieve.drop("impossible", bad, "a price from 0 down, or a negative volume")
     volume = np.asarray(sieve.rows["volume"], dtype=np.float64)
     before = np.maximum.accumulate(volume > 0.0) if len(volume) else np.zeros(0, dtype=np.bool_)
-    sieve.drop("back-fill", ~before, "no trade so far: drawn by the source before the listing")
+    sieve.drop("back-fill", ~before & (not begun), "no trade so far: drawn by the source before the listing")
     rows = sieve.rows
     still = np.asarray(rows["volume"] == 0.0, dtype=np.bool_)
     sieve.tell("zero volume", "kept", still)
@@ -227,12 +238,14 @@ def examine(
     *,
     now_ns: int,
     drop_spikes: bool = False,
+    begun: bool = False,
     hourly_since_ns: int | None = HOURLY_SINCE_NS,
 ) -> tuple[Any, Quality]:
     """The rows of one coin that can be kept, in order, and what was found.
 
     ``rows`` is a pandas frame with the columns of a series. ``now_ns`` is the source's time: what could not be known by
-    then is dropped. ``hourly_since_ns``: from when on a settlement is due every hour (None: gaps are not looked for).
+    then is dropped. ``begun``: the coin is known to have traded before, so that bars without volume at the start are no
+    back-fill. ``hourly_since_ns``: from when on a settlement is due every hour (None: gaps are not looked for).
     """
     sieve = _Sieve(rows[list(stream.columns)], stream.time)
     if len(rows):
@@ -247,7 +260,7 @@ def examine(
             step = INTERVALS[stream.name.removeprefix("bars_")]
             spans = np.asarray(sieve.rows["close_ns"] - sieve.rows["open_ns"], dtype=np.int64)
             sieve.drop("impossible", spans != step, f"the bar is not {step // MINUTE} min long")
-            _bars(sieve, step, drop_spikes)
+            _bars(sieve, step, drop_spikes, begun)
     quality = Quality(
         venue=venue,
         stream=stream.name,

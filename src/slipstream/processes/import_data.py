@@ -1,0 +1,152 @@
+"""`slipstream import` and `slipstream lake`: files into the lake, and what it holds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from slipstream.data.lake import Lake, Query
+from slipstream.data.load import FINDINGS, FileTerms, Loaded, coin_of, load_file, panel_files
+from slipstream.data.quality import when
+from slipstream.data.streams import FUNDING, INTERVALS, LakeError, check_word
+from slipstream.data.tables import Unit, interval_of
+
+LAKE = Path("var/lake")
+SHOWN = 12
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look at the lake of market data.")
+LakeOption = Annotated[Path, typer.Option("--lake", help="The lake's folder.")]
+SpikesOption = Annotated[bool, typer.Option("--drop-spikes", help="Drop closes that the next bar takes back.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Any row that would be dropped is an error.")]
+
+
+def ask(act: Callable[[], None]) -> None:
+    """Run a command; what the user can mend becomes one line and exit code 2, a full disk one line and 1."""
+    try:
+        act()
+    except ValueError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"error: {error.filename or 'the lake'}: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def report(loaded: Sequence[Loaded], lake: Path) -> None:
+    """Say what came in and what was found, the gravest first."""
+    new, same, revised = (sum(getattr(one.appended, name) for one in loaded) for name in ("new", "same", "revised"))
+    dropped = sum(one.quality.dropped for one in loaded)
+    typer.echo(f"{len(loaded)} series: {new} rows new, {same} there already, {revised} revised, {dropped} dropped")
+    found = sorted((one.quality for one in loaded if one.quality.findings), key=lambda one: -one.dropped)
+    lines = [line for one in found for line in one.lines()]
+    for line in lines[:SHOWN]:
+        typer.echo(f"  {line}")
+    if len(lines) > SHOWN:
+        typer.echo(f"  and {len(lines) - SHOWN} more findings, in {lake / FINDINGS}")
+
+
+def import_files(
+    files: Annotated[list[Path], typer.Argument(help="CSV, Feather or Parquet files; or one folder with a panel.")],
+    lake: LakeOption = LAKE,
+    venue: Annotated[str, typer.Option(help="Whose rows these are, such as hl or binance.")] = "hl",
+    stream: Annotated[Literal["bars", "funding"], typer.Option(help="What the files hold.")] = "bars",
+    interval: Annotated[str, typer.Option(help=f"Length of the bars: {', '.join(INTERVALS)}.")] = "1h",
+    coin: Annotated[str, typer.Option(help="The coin of a file without such a column.")] = "",
+    pattern: Annotated[
+        str, typer.Option(help="Where a file's name tells the coin, such as {coin}_USDT_USDT-1h-futures.feather.")
+    ] = "",
+    unit: Annotated[Unit, typer.Option(help="Unit of times that are numbers.")] = "ms",
+    stamped: Annotated[Literal["open", "close"], typer.Option(help="Which time of a bar the file tells.")] = "open",
+    drop_spikes: SpikesOption = False,
+    strict: StrictOption = False,
+) -> None:
+    """Bring bars or funding from files into the lake.
+
+    May be run again: rows that are there already are left out. What is dropped is told, and kept in quality.jsonl.
+    """
+
+    def act() -> None:
+        check_word("--venue", venue)
+        name = FUNDING if stream == "funding" else interval_of(interval)
+        if coin and pattern:
+            raise LakeError("--coin and --pattern both name the coin: give one of the two")
+        if len(files) == 1 and files[0].is_dir():
+            work = [(path, kind, "") for path, kind in panel_files(files[0])]
+        else:
+            work = [(path, name, coin_of(path, pattern) if pattern else coin) for path in files]
+        offset = -INTERVALS[interval] if stamped == "close" and stream == "bars" else 0
+        target = Lake(lake)
+        loaded: list[Loaded] = []
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            for path, kind, one in work:
+                task = progress.add_task(path.name, total=None)
+                terms = FileTerms(
+                    venue=venue, stream=kind, unit=unit, offset_ns=offset, drop_spikes=drop_spikes, strict=strict
+                )
+                step = partial(progress.advance, task)
+                loaded += load_file(target, path, terms, coin=one, now_ns=time.time_ns(), done=step)
+                progress.remove_task(task)
+        report(loaded, lake)
+
+    ask(act)
+
+
+@app.command("show")
+def show(lake: LakeOption = LAKE) -> None:
+    """Show what the lake holds."""
+
+    def act() -> None:
+        target = Lake(lake)
+        table = Table("venue", "stream", "coins", "files", "rows", "MB", "from", "to", title=str(lake))
+        for venue, stream in target.streams():
+            entries = target.entries(Query(venue=venue, stream=stream))
+            table.add_row(
+                venue,
+                stream,
+                str(len({entry.coin for entry in entries})),
+                str(len(entries)),
+                str(sum(entry.rows for entry in entries)),
+                f"{sum(entry.size for entry in entries) / 1e6:.1f}",
+                when(min(entry.first_ns for entry in entries)),
+                when(max(entry.last_ns for entry in entries)),
+            )
+        Console(width=130).print(table)
+
+    ask(act)
+
+
+@app.command("verify")
+def verify(lake: LakeOption = LAKE) -> None:
+    """Check every file against the catalogue; 1 if one is damaged or gone."""
+
+    def act() -> None:
+        bad = count = 0
+        for entry, text in Lake(lake).verify():
+            count += 1
+            if text:
+                bad += 1
+                typer.echo(f"{lake / entry.path}: {text}; take its line out of catalogue.jsonl and load it again")
+        typer.echo(f"{count} files, {bad} damaged")
+        if bad:
+            raise typer.Exit(1)
+
+    ask(act)
+
+
+@app.command("adopt")
+def adopt(lake: LakeOption = LAKE) -> None:
+    """Catalogue the tables that recordings were made into, and remove what killed writers left."""
+
+    def act() -> None:
+        target, now = Lake(lake), time.time_ns()
+        typer.echo(f"{target.adopt(now)} files adopted, {target.sweep(now)} left-overs removed")
+
+    ask(act)
