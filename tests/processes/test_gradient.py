@@ -12,10 +12,11 @@ from slipstream.model.commands import Place
 from slipstream.model.events import Fill
 from slipstream.model.order import Tif
 from slipstream.pods import strategy_of
-from slipstream.processes.gradient import GradientOptions, gradient_parts, plan_gradient
+from slipstream.processes.bar_pod import BarPodOptions, bar_pod_parts, plan_bar_pod
 from slipstream.runtime.journal import open_journal
 from slipstream.runtime.pod import Pod
 from slipstream.runtime.replay import replay
+from slipstream.strategies.registry import find
 from slipstream.venues.emulator.serve import ServeOptions, running_venue
 
 CONFIG = """
@@ -29,8 +30,8 @@ SPEED = 300.0
 
 
 async def live(folder: Path, url: str, seconds: float) -> None:
-    options = GradientOptions(config=folder / "gradient.yml", hl_url=url, state_dir=folder / "state")
-    async with gradient_parts(plan_gradient(options, {}, folder)) as parts:
+    options = BarPodOptions(config=folder / "gradient.yml", slug="gradient", hl_url=url, state_dir=folder / "state")
+    async with bar_pod_parts(plan_bar_pod(find("gradient"), options, {}, folder)) as parts:
         pod = Pod(replace(parts, handle_signals=False, say=lambda _: None))
         async with asyncio.TaskGroup() as group:
             running = group.create_task(pod.run())
