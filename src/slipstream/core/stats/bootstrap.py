@@ -24,13 +24,19 @@ class Interval(NamedTuple):
 
 def indices(n: int, mean_block: float, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     """One resample of ``range(n)``."""
+    out: npt.NDArray[np.int64] = many_indices(n, mean_block, 1, rng)[0]
+    return out
+
+
+def many_indices(n: int, mean_block: float, draws: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Resamples of ``range(n)``, one a row."""
     if n < 1 or not mean_block >= 1.0:
         raise ValueError(f"n {n} must be at least 1 and mean_block {mean_block} at least 1")
-    starts = rng.random(n) < 1.0 / mean_block
-    starts[0] = True
-    fresh = rng.integers(0, n, n)
-    begun = np.maximum.accumulate(np.where(starts, np.arange(n), 0))
-    out: npt.NDArray[np.int64] = (fresh[begun] + np.arange(n) - begun) % n
+    starts = rng.random((draws, n)) < 1.0 / mean_block
+    starts[:, 0] = True
+    fresh = rng.integers(0, n, (draws, n))
+    begun = np.maximum.accumulate(np.where(starts, np.arange(n), 0), axis=1)
+    out: npt.NDArray[np.int64] = (np.take_along_axis(fresh, begun, axis=1) + np.arange(n) - begun) % n
     return out
 
 

@@ -134,7 +134,7 @@ def _themed(svg: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r' id="[a-z]+[a-z0-9]*_[0-9]+"', "", svg)  # figure_1, axes_1, patch_2 ...
+    svg = re.sub(r' id="[A-Za-z0-9.]+_[0-9]+"', "", svg)  # figure_1, axes_1, patch_2 ...
     svg = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size: \1px", svg)
     for colour, variable in PALETTE.items():
         svg = svg.replace(colour, variable)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from slipstream.core.stats import performance as perf
-from slipstream.core.stats.bootstrap import block_length, indices
+from slipstream.core.stats.bootstrap import block_length, many_indices
 from slipstream.core.stats.hac import hac_mean
 from slipstream.core.stats.performance import Array
 from slipstream.core.stats.sharpe import lo_scaling, minimum_track_record, probabilistic_sharpe
@@ -54,8 +54,7 @@ def resamples(returns: Array, rng: np.random.Generator, draws: int = DRAWS) -> t
     The length is the longer of those that suit the returns and their squares: volatility lasts longer than direction.
     """
     block = max(block_length(returns).stationary, block_length(returns**2).stationary)
-    rows = np.stack([indices(returns.size, block, rng) for _ in range(draws)])
-    return returns[rows], block
+    return returns[many_indices(returns.size, block, draws, rng)], block
 
 
 # ---- figures of many series at once: each takes (draws, periods) and gives (draws,), NaN where not defined -----------
