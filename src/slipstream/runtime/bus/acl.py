@@ -34,8 +34,8 @@ def rights(process: str, realm: str) -> Rights:
     if process == BREAKER:
         return Rights((*own, topics.halt(process, "+")), everything)
     if process == OPERATOR:
-        speaks = (topics.halt(process, "+"), topics.flatten("+"), topics.configure("+"))
-        return Rights((*own, *speaks), everything)
+        asks = (topics.halt(process, "+"), topics.flatten("+"), topics.configure("+"))
+        return Rights((*own, *asks), everything)
     if process == ALERTS:
         return Rights(own, (topics.alert("+"), topics.beat("+")))
     hears = (
