@@ -12,7 +12,8 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from slipstream.processes.gradient_plans import chosen, due, plan, study_plans
+from slipstream.processes.bar_market import chosen
+from slipstream.processes.gradient_plans import due, plan, study_plans
 from slipstream.processes.gradient_research import app
 from slipstream.research.synthetic_bars import synthetic_bars
 from slipstream.strategies.gradient.config import GradientConfig, SignalBlock

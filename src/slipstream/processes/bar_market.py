@@ -55,7 +55,7 @@ def settings_of(request: BacktestRequest) -> BaseModel:
 
 
 def market_of(request: BacktestRequest, config: BarConfig) -> Bars:
-    """The bars of a request, of the coins that the config trades. Raises ConfigError and BarsError."""
+    """The bars of a request, of the coins that the config trades. Raises ConfigError and ValueError."""
     given = [name for name in ("bars", "returns_csv", "demo") if getattr(request, name)]
     if len(given) > 1:
         flags = " and ".join("--" + name.replace("_", "-") for name in given)
@@ -104,18 +104,18 @@ def stamp_of(path: Path | None) -> tuple[int, int] | None:
 
 
 def chosen(bars: Bars, config: BarConfig) -> Bars:
-    """The bars of the coins that a config trades. Raises ConfigError if bars and config do not fit."""
+    """The bars of the coins that a config trades. Raises ValueError if bars and config do not fit."""
     if bars.hours != config.signal.bar_hours:
-        raise ConfigError(
+        raise ValueError(
             f"the bars last {bars.hours:g} h, signal.bar_hours says {config.signal.bar_hours:g}: make them agree, such "
             f"as --set signal.bar_hours={bars.hours:g}"
         )
     absent = sorted(set(config.coins) - set(bars.coins))
     if absent:
-        raise ConfigError(f"coins: the bars have no {', '.join(absent)}; take them off the list or give bars of them")
+        raise ValueError(f"coins: the bars have no {', '.join(absent)}; take them off the list or give bars of them")
     keep = [coin for coin in bars.coins if coin not in config.exclude and (not config.coins or coin in config.coins)]
     if len(keep) < 2:
-        raise ConfigError(f"{len(keep)} coins are left after coins and exclude: a long and a short side need 2")
+        raise ValueError(f"{len(keep)} coins are left after coins and exclude: a long and a short side need 2")
     return bars.of(keep)
 
 

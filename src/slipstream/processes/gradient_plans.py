@@ -20,25 +20,6 @@ LEAST_COINS = 20
 PAST_DAYS = 30
 
 
-def chosen(bars: Bars, config: GradientConfig) -> Bars:
-    """The bars of the coins that the config trades. Raises ValueError if bars and config do not fit."""
-    if bars.hours != config.signal.bar_hours:
-        raise ValueError(
-            f"the bars last {bars.hours:g} h, signal.bar_hours says {config.signal.bar_hours}: make them agree"
-        )
-    absent = sorted(set(config.coins) - set(bars.coins))
-    if absent:
-        raise ValueError(f"coins: the bars have no {', '.join(absent)}; take them off the list or give bars of them")
-    keep = [
-        j
-        for j, coin in enumerate(bars.coins)
-        if coin not in config.exclude and (not config.coins or coin in config.coins)
-    ]
-    if len(keep) < 2:
-        raise ValueError(f"{len(keep)} coins are left after coins and exclude: a long and a short side need 2")
-    return bars.of([bars.coins[j] for j in keep])
-
-
 def replay(bars: Bars, config: GradientConfig) -> Iterator[tuple[int, Signals]]:
     """The signals after each closed bar. The same object is handed out again and again."""
     signals = Signals(bars.coins, config)

@@ -19,7 +19,8 @@ from slipstream.data.bars import read_bars
 from slipstream.model.errors import ConfigError
 from slipstream.processes.backtest_request import BacktestRequest
 from slipstream.processes.bar_backtest import record_of
-from slipstream.processes.gradient_plans import chosen, plan, replay, study_plans
+from slipstream.processes.bar_market import chosen
+from slipstream.processes.gradient_plans import plan, replay, study_plans
 from slipstream.processes.gradient_report import (
     csv_text,
     signal_rows,
