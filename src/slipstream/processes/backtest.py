@@ -29,9 +29,9 @@ def backtest(
     config: Annotated[Path | None, typer.Option(help="Config file; default: the strategy's sample.")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value instead of the config's.")] = None,
     bars: Annotated[
-        Path | None, typer.Option(help="Bars: coin, ts, open, close, volume; Parquet, Feather, CSV.")
+        Path | None, typer.Option(help="Bars (coin, ts, open, close, volume): Parquet, Feather, CSV, a lake.")
     ] = None,
-    funding: Annotated[Path | None, typer.Option(help="Funding: coin, ts, rate.")] = None,
+    funding: Annotated[Path | None, typer.Option(help="Funding (coin, ts, rate): a file, a lake.")] = None,
     returns_csv: Annotated[Path | None, typer.Option(help="Time, then one column of simple returns a coin.")] = None,
     no_funding: Annotated[bool, typer.Option("--no-funding", help="Leave funding out, knowingly.")] = False,
     demo: Annotated[bool, typer.Option("--demo", help="A made-up market from the seed.")] = False,

@@ -62,7 +62,8 @@ def market_of(request: BacktestRequest, config: BarConfig) -> Bars:
         raise ConfigError(f"{flags}: give one market, not several")
     if not given:
         raise ConfigError(NO_MARKET)
-    hours = round(config.signal.bar_hours) if request.demo else 0
+    lake = request.bars is not None and request.bars.is_dir()  # a lake holds bars of several lengths
+    hours = round(config.signal.bar_hours) if request.demo or lake else 0
     seed = request.seed if request.demo else 0
     files = (request.bars, request.returns_csv, request.funding)
     bars = _read(*files, config.coins if not request.demo else (), seed, hours, tuple(map(stamp_of, files)))
@@ -85,7 +86,7 @@ def _read(
     if path is not None:
         from slipstream.data.bars import read_bars
 
-        return read_bars(path, funding, coins=coins)
+        return read_bars(path, funding, coins=coins, hours=hours or None)
     if returns_csv is not None:
         from slipstream.data.returns import read_returns
 
@@ -97,7 +98,7 @@ def _read(
 
 def stamp_of(path: Path | None) -> tuple[int, int] | None:
     """What changes when a file does: time of change, ns, and size; None without a file."""
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         return None
     found = path.stat()
     return found.st_mtime_ns, found.st_size

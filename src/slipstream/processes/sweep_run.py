@@ -96,13 +96,21 @@ def fingerprint(request: BacktestRequest, terms: SweepTerms) -> str:
     """What a stored search belongs to: data by content, config, parameters and terms. The number of trials may grow."""
     files = (request.bars, request.returns_csv, request.funding)
     said = {
-        "files": [hashlib.sha256(path.read_bytes()).hexdigest() if path is not None else None for path in files],
+        "files": [_digest(path) if path is not None else None for path in files],
         "config": settings_of(request).model_dump(mode="json"),
         "terms": msgspec.to_builtins(replace(terms, search=replace(terms.search, trials=1))),
         "costs": msgspec.to_builtins(costs_of(request)),
         "rest": [request.entry.slug, request.demo, request.seed, request.no_funding, request.capital],
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    """A file's contents; of a lake, whose files are named by theirs, what files there are."""
+    if path.is_dir():
+        held = sorted(str(file.relative_to(path)) for file in path.rglob("*.parquet"))
+        return hashlib.sha256("\n".join(held).encode()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def run_sweep(
