@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,31 @@ def test_the_command_ends_with_a_report(tmp_path: Path) -> None:
     ):
         bad = invoke(*wrong)
         assert bad.exit_code == 2 and said in bad.output and "Traceback" not in bad.output
+
+
+def recorded(folder: Path, seconds: int) -> Path:
+    """Books of SOL a second apart, quiet, with a trade in between."""
+    start = 1_757_015_216_000
+    levels = ",".join(f"{side}_{field}_{k}" for k in range(2) for side in ("bid", "ask") for field in ("price", "size"))
+    books = [f"timestamp,sequence,exchange_timestamp,{levels}"]
+    trades = ["timestamp,price,size,side,trade_id,exchange_timestamp"]
+    for k in range(seconds):
+        px, ms = 200.0 + 0.05 * (k % 3), start + 1000 * k
+        books.append(f"{ms / 1e3},{ms},{ms},{px},500,{px + 0.2:.2f},500,{px - 0.1:.2f},900,{px + 0.3:.2f},900")
+        side, at = ("buy", f"{px + 0.2:.2f}") if k % 2 else ("sell", px)
+        trades.append(f"{(ms + 500) / 1e3},{at},300,{side},{k + 1},{ms + 500}")
+    for name, rows in (("orderbooks_SOL", books), ("trades_SOL", trades)):
+        (folder / f"{name}.csv.gz").write_bytes(gzip.compress("\n".join([*rows, ""]).encode()))
+    return folder
+
+
+def test_brawler_on_recorded_books_says_what_it_knew(tmp_path: Path) -> None:
+    values = {"symbols": [{"symbol": "SOL", "order_size": 5, "max_inventory": 50}], "base_spread": 0.0006, "k": 0.1}
+    request = asked("brawler", replay=recorded(tmp_path, 150), overrides=values)
+    record = run_backtest(request)
+    assert len(record.stamps) == 2 and any("KNOWS THE FUTURE" in line for line in record.assumptions)
+    assert record.settings["replay"] == str(tmp_path)
+    with pytest.raises(ConfigError, match=r"last 0\.04 h; then it begins anew"):
+        run_backtest(replace(request, hours=1.0))
+    with pytest.raises(ConfigError, match="less than a minute"):
+        run_backtest(replace(request, hours=0.01))

@@ -17,12 +17,14 @@ from slipstream.processes.bar_market import settings_of
 from slipstream.processes.stepped_pod import SteppedPod
 from slipstream.strategies.brawler.config import BrawlerConfig
 from slipstream.strategies.brawler.strategy import Brawler
+from slipstream.venues.emulator.market.replay import ReplayMarket
 from slipstream.venues.emulator.serve import ServeOptions, build_venue
 
 HOURS = 1.0
 CAPITAL = Decimal(100_000)
 START_NS = 1_760_000_400_000_000_000  # a full minute
 PERIOD_S = 60
+HOUR_NS = 3_600_000_000_000
 NO_BARS = "a market maker is tested on books: --demo for made-up ones, --replay FOLDER for recorded ones"
 
 
@@ -35,8 +37,25 @@ def backtest(request: BacktestRequest) -> BacktestRecord:
     config: Any = settings_of(request)
     capital = Decimal(repr(request.capital)).quantize(Decimal("0.01")) if request.capital is not None else CAPITAL
     pod = open_pod(request, config, capital)
-    periods = max(1, round((request.hours or HOURS) * 3600 / PERIOD_S))
+    periods = int(hours_of(request, pod) * 3600 / PERIOD_S + 1e-9)
+    if periods < 1:
+        raise ConfigError(
+            f"backtest {request.entry.slug}: less than a minute of venue time; give more --hours or books"
+        )
     return watched(pod, request, config, float(capital), periods)
+
+
+def hours_of(request: BacktestRequest, pod: SteppedPod) -> float:
+    """How long to run: as asked, else an hour, and no longer than a recording lasts. Raises ConfigError."""
+    market = pod.exchange.market
+    if not isinstance(market, ReplayMarket):
+        return request.hours or HOURS
+    recorded = market.period / HOUR_NS
+    if request.hours is not None and request.hours > recorded:
+        raise ConfigError(
+            f"--hours {request.hours:g}: the books of all coins together last {recorded:.2f} h; then it begins anew"
+        )
+    return request.hours or min(HOURS, recorded)
 
 
 def open_pod(request: BacktestRequest, config: BrawlerConfig, capital: Decimal) -> SteppedPod:
@@ -91,6 +110,10 @@ def record_of(
     """The account's minutes as a record."""
     marks = {coin: pod.exchange.contexts[coin].mark for coin in pod.coins}
     made = f"recorded books of {request.replay}" if request.replay is not None else "a synthetic market"
+    seen = (
+        "THE ANCHOR KNOWS THE FUTURE: books of one venue hold no reference price; it is made of their own mid half a "
+        "second later; what is earned here is above what could be",
+    )
     said: dict[str, object] = {"strategy": request.entry.slug, "config": config.public(), "seed": request.seed}
     if request.replay is not None:
         said["replay"] = str(request.replay)
@@ -114,6 +137,7 @@ def record_of(
             "others react to our quotes only as the market process does: it takes those the fair price has passed",
             "fees by the venue's schedule for a new account; funding by the venue's hourly settlement",
             "equity at the venue's mark price",
+            *(seen if request.replay is not None else ()),
         ),
         settings=said,
         findings=(
