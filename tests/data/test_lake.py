@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from slipstream.data.catalogue import Catalogue, Taken, joined, missing
-from slipstream.data.lake import GRACE_NS, Lake, Query
+from slipstream.data.lake import BATCH, GRACE_NS, Lake, Query
 from slipstream.data.recorder.tables import Part
 from slipstream.data.series import Appended
 from slipstream.data.streams import DAY, HOUR, LakeError, bars_stream, date_of, stream_of
@@ -99,6 +99,18 @@ def test_reading_is_lazy_and_takes_only_what_is_asked(tmp_path: Path) -> None:
         list(batches)
     with pytest.raises(LakeError, match="no column mark; it has open_ns"):
         next(lake.batches(Query(venue="hl", stream="bars_1h", columns=("mark",))))
+
+
+def test_a_large_tape_comes_in_small_batches(tmp_path: Path) -> None:
+    part = Part(tmp_path, ("hl", "bbo", "BTC", "2025-01-01"), "segment-1")
+    for lot in range(4):
+        part.rows = [(T0 + n, T0 + n, 99.0, 1.0, 101.0, 2.0) for n in range(lot * 50_000, (lot + 1) * 50_000)]
+        part.flush()
+    part.close()
+    lake = Lake(tmp_path)
+    lake.adopt(T0 + DAY)
+    sizes = [batch.num_rows for _, batch in lake.batches(Query(venue="hl", stream="bbo", columns=("recv_ns",)))]
+    assert sum(sizes) == 200_000 and max(sizes) <= BATCH
 
 
 def test_an_empty_lake_has_no_rows_but_columns(tmp_path: Path) -> None:
@@ -279,6 +291,7 @@ def test_spans_cover_what_sets_cover(spans: list[tuple[int, int]], start: int, e
 
 
 @settings(max_examples=60, deadline=None)
+@example(b'{"kind": "\x80"}\n')
 @given(st.binary(max_size=200) | st.text(max_size=60).map(str.encode))
 def test_any_text_in_the_catalogue_is_read_or_named(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
     folder = tmp_path_factory.mktemp("lake")

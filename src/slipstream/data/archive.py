@@ -2,7 +2,7 @@
 
 ``hyperliquid-archive`` (requester pays), LZ4 frames:
 
-- ``market_data/YYYYMMDD/H/l2Book/COIN.lz4``: books, JSON lines in the recorder's envelope, the hour without a leading 0;
+- ``market_data/YYYYMMDD/H/l2Book/COIN.lz4``: books, JSON lines in the recorder's envelope; the hour is not padded;
 - ``asset_ctxs/YYYYMMDD.csv.lz4``: contexts of all coins, a row a minute.
 
 The archive has no candles and no spot; uploads come about monthly, with gaps. Objects are read as they come, in bounded
@@ -21,7 +21,7 @@ import numpy as np
 
 from slipstream.data.recorder.envelope import LineError, read_line
 from slipstream.data.recorder.frames import read_frame
-from slipstream.data.streams import CONTEXT_FIELDS, MINUTE, LakeError
+from slipstream.data.streams import CONTEXT_FIELDS, LakeError
 from slipstream.model.events import L2Book
 
 BUCKET = "hyperliquid-archive"
@@ -52,12 +52,12 @@ class Object(msgspec.Struct, frozen=True, kw_only=True):
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """USD that the requester pays: a GB (1e9 bytes) out to the internet, a thousand GETs and LISTs.
 
-    Defaults: Amazon's list prices of S3 in its Tokyo region, where the bucket is.
+    Defaults: common list prices of S3; those of the bucket's region, of the day, and of your contract may differ.
     """
 
-    gb: float = 0.114
-    gets: float = 0.00037
-    lists: float = 0.0047
+    gb: float = 0.09
+    gets: float = 0.0004
+    lists: float = 0.005
 
 
 def object_of(key: str, size: int, etag: str) -> Object | None:
@@ -122,7 +122,7 @@ def books_of(stream: BinaryIO, item: Object, refused: list[str]) -> Iterator[L2B
         try:
             recv_ns, raw = read_line(line)
             found = read_frame(raw, recv_ns, {})
-        except LineError as error:
+        except (LineError, UnicodeDecodeError) as error:
             refused.append(f"{item.key}:{number}: {error}")
             continue
         books = [one for one in found if isinstance(one, L2Book)] if isinstance(found, list) else []
@@ -133,10 +133,7 @@ def books_of(stream: BinaryIO, item: Object, refused: list[str]) -> Iterator[L2B
 
 
 def contexts_of(stream: BinaryIO, item: Object, coins: Sequence[str], refused: list[str]) -> Iterator[tuple[str, Any]]:
-    """(coin, frame of ``minute_contexts``) of an object, a day's rows. Raises ArchiveError.
-
-    Times are put on the minute (early files are some seconds off it): two rows of a minute are left for the checks.
-    """
+    """(coin, frame of ``minute_contexts``) of an object, a day's rows at their own times. Raises ArchiveError."""
     import io
 
     import pandas as pd
@@ -151,13 +148,12 @@ def contexts_of(stream: BinaryIO, item: Object, coins: Sequence[str], refused: l
         raise ArchiveError(f"{item.key}: no column {', '.join(absent)}; it has {', '.join(map(str, frame.columns))}")
     times = pd.to_datetime(frame["time"], utc=True, errors="coerce", format="ISO8601")
     bad = times.isna() | frame["coin"].isna() | (times.dt.strftime("%Y%m%d") != item.day)
-    for row in np.flatnonzero(bad.to_numpy())[:20]:
-        refused.append(f"{item.key}:{row + 2}: no time of the day, or no coin")
-    if int(bad.sum()) > 20:
-        refused.append(f"{item.key}: and {int(bad.sum()) - 20} lines more")
+    lines = (np.flatnonzero(bad.to_numpy()) + 2).tolist()
+    refused += [f"{item.key}:{line}: no time of the day, or no coin" for line in lines[:20]]
+    if len(lines) > 20:
+        refused.append(f"{item.key}: and {len(lines) - 20} lines more")
     frame, times = frame[~bad], times[~bad]
-    stamps = times.dt.as_unit("ns").astype("int64")
-    columns: dict[str, Any] = {"time_ns": stamps // MINUTE * MINUTE}
+    columns: dict[str, Any] = {"time_ns": times.dt.as_unit("ns").astype("int64")}
     for name in CONTEXT_FIELDS:
         columns[name] = pd.to_numeric(frame[name], errors="coerce").astype(np.float64)
     table = pd.DataFrame(columns)

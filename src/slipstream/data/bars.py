@@ -63,6 +63,8 @@ def _table(
         except LakeError as error:
             raise BarsError(str(error)) from None
         return frame[[*columns, *also]].copy()
+    if not path.suffix and not path.exists():
+        raise BarsError(f"{path}: there is no such file, and no such lake")
     readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather, ".csv": pd.read_csv}
     if path.suffix not in readers:
         raise BarsError(f"{path}: ending `{path.suffix}` is not known; give one of {', '.join(readers)}")

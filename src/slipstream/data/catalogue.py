@@ -111,6 +111,7 @@ class Catalogue:
 
     def _clear(self) -> None:
         self.files: dict[str, Entry] = {}
+        self.series: dict[Series, dict[str, Entry]] = {}
         self.spans: dict[Series, tuple[Span, ...]] = {}
         self.taken: dict[str, Taken] = {}
         self._number = 0
@@ -137,7 +138,7 @@ class Catalogue:
             self._number += 1
             try:
                 self._take(_DECODE(line))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise LakeError(
                     f"{self.path}:{self._number}: {error}; mend the line or take it out, then check the lake "
                     "with `slipstream lake verify`"
@@ -146,9 +147,11 @@ class Catalogue:
 
     def _take(self, line: Line) -> None:
         if isinstance(line, Entry):
+            held = self.series.setdefault((line.venue, line.stream, line.coin), {})
             for path in line.replaces:
                 self.files.pop(path, None)
-            self.files[line.path] = line
+                held.pop(path, None)
+            self.files[line.path] = held[line.path] = line
         elif isinstance(line, Asked):
             series = (line.venue, line.stream, line.coin)
             self.spans[series] = joined([*self.spans.get(series, ()), (line.start_ns, line.end_ns)])

@@ -62,11 +62,10 @@ class Lake:
         wanted = set(query.coins)
         found = [
             entry
-            for entry in self.catalogue.files.values()
-            if entry.venue == query.venue
-            and entry.stream == query.stream
-            and (not wanted or entry.coin in wanted)
-            and (query.start_ns is None or entry.last_ns >= query.start_ns)
+            for (venue, stream, coin), files in self.catalogue.series.items()
+            if venue == query.venue and stream == query.stream and (not wanted or coin in wanted)
+            for entry in files.values()
+            if (query.start_ns is None or entry.last_ns >= query.start_ns)
             and (query.end_ns is None or entry.first_ns < query.end_ns)
             and (query.as_of_ns is None or entry.first_known_ns <= query.as_of_ns)
         ]
@@ -205,7 +204,9 @@ class Lake:
 
         venue, stream, coin, date = key
         folder = f"venue={venue}/stream={stream.name}/coin={coin}/date={date}"
-        old = [entry for entry in self.catalogue.files.values() if entry.path.startswith(folder + "/")]
+        old = [
+            entry for entry in self.catalogue.series.get((venue, stream.name, coin), {}).values() if entry.date == date
+        ]
         frames = [pq.read_table(self.path / entry.path, partitioning=None).to_pandas() for entry in old]
         held = pd.concat(frames, ignore_index=True) if frames else None
         whole, done = merged(held, rows, stream, now_ns)

@@ -76,18 +76,23 @@ def _times(column: Any, path: Path, unit: Unit) -> npt.NDArray[np.int64]:
     """A column of times as ns. Raises LakeError naming the row (1 is the header)."""
     import pandas as pd
 
+    texts = column
+    if not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_datetime64_any_dtype(column):
+        numbers = pd.to_numeric(column, errors="coerce")
+        # numbers among which something else stands are a column of numbers with a fault
+        column = numbers if numbers.notna().mean() >= 0.5 else column
     if pd.api.types.is_numeric_dtype(column):
         values = np.asarray(column, dtype=np.float64)
         bad = ~np.isfinite(values) | (values != np.floor(values))
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise LakeError(f"{path}: row {row + 2}: time {column.iloc[row]} is not a whole number of {unit}")
+            raise LakeError(f"{path}: row {row + 2}: time {texts.iloc[row]} is not a whole number of {unit}")
         scaled = values * UNITS[unit]
         bad = (scaled < EARLIEST_NS) | (scaled > LATEST_NS)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             raise LakeError(
-                f"{path}: row {row + 2}: time {column.iloc[row]} {unit} is not between 2009 and 2100; is it in another "
+                f"{path}: row {row + 2}: time {texts.iloc[row]} {unit} is not between 2009 and 2100; is it in another "
                 "unit (s, ms, us, ns)?"
             )
         return np.asarray(column, dtype=np.int64) * UNITS[unit]
