@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from slipstream.cli import ELSEWHERE
+from slipstream.late import LATE
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", "alerts"}
+PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", "alerts", "record"}
+RESEARCH = {"compact", "import", "lake", "backtest", "sweep", "new-strategy"}
 OPERATOR = {"status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top"}
-COMMANDS = PROCESSES | OPERATOR | {"doctor", "replay", "report"}
-GROUPS = {"pod": ("brawler", "gradient"), "breaks": ("explain", "resolve")}
+COMMANDS = PROCESSES | OPERATOR | RESEARCH | {"doctor", "replay", "report"}
+GROUPS = {
+    "pod": ("brawler", "gradient"),
+    "breaks": ("explain", "resolve"),
+    "lake": ("show", "verify", "adopt"),
+}
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`(?:uv run )?slipstream ([a-z][a-z-]*)((?: [^`]*)?)`")
 
@@ -64,10 +69,13 @@ def test_every_command_is_in_the_help_and_in_the_readme() -> None:
         assert f"slipstream {command}" in readme, command
 
 
-@pytest.mark.parametrize("name", sorted(OPERATOR | PROCESSES - {"up", "venue"}))
+SUMMARIES = {name: summary for commands in LATE.values() for name, summary in commands.values()}
+
+
+@pytest.mark.parametrize("name", sorted(SUMMARIES))
 def test_the_summary_shown_before_a_command_is_loaded_is_its_own(name: str) -> None:
-    summary = next(commands[name] for commands in ELSEWHERE.values() if name in commands)
-    assert slipstream(name, "--help").stdout.split("\n\n")[1].strip() == summary
+    shown = slipstream(name, "--help").stdout.split("\n\n")[1]
+    assert " ".join(shown.split()) == SUMMARIES[name]
 
 
 def test_every_link_of_the_pages_leads_somewhere() -> None:

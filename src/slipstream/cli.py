@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from slipstream.late import register
 from slipstream.model.errors import SlipstreamError
-
-# Commands whose module is imported only when they are asked for: module, then name and summary.
-# The summaries are the first sentences of the commands' own help; a test holds them to it.
-ELSEWHERE: dict[str, dict[str, str]] = {
-    "slipstream.pods": {"pod": "Run one strategy against a venue."},
-    "slipstream.console.commands": {
-        "status": "Show the fund, money first.",
-        "pods": "Show every pod.",
-        "mandates": "Show every pod's lease.",
-        "breaks": "Show open breaks, the worst first.",
-        "halt": "Halt a pod, or all.",
-        "resume": "Clear the halts of a pod, or of all.",
-        "flatten": "Close the positions of a pod, or of all.",
-        "override": "Put a pod into a stage by hand.",
-        "top": "Watch the fund, and act by key.",
-    },
-    "slipstream.processes.allocator": {"allocator": "Lend capital to pods by lease."},
-    "slipstream.processes.auditor": {"auditor": "Hold what pods report against what the venue shows."},
-    "slipstream.processes.breaker": {"breaker": "Cancel and reduce what a stopped pod left."},
-    "slipstream.processes.alerts": {"alerts": "Send the fund's alerts to people."},
-    "slipstream.processes.broker": {"broker": "Serve the fund's bus on 127.0.0.1 and bus.port."},
-}
 
 app = typer.Typer(
     name="slipstream",
@@ -223,45 +199,9 @@ def report(
         raise typer.BadParameter("name a journal or a run directory, or a fund with --fund", param_hint="JOURNAL")
 
 
-def _register(module: str) -> None:
-    """Import a module of commands and add them."""
-    loaded = import_module(module)
-    if module == "slipstream.console.commands":
-        loaded.register(app)
-    elif module == "slipstream.pods":
-        from slipstream.processes.gradient import gradient
-
-        loaded.pod_app.command("gradient")(gradient)
-        app.add_typer(loaded.pod_app, name="pod")
-    else:
-        for name in ELSEWHERE[module]:
-            app.command(name)(getattr(loaded, name))
-
-
-def _announce(name: str, summary: str) -> None:
-    """A line in the help and a word for the shell's completion, without the import."""
-
-    @app.command(name, help=summary)
-    def later() -> None:
-        raise AssertionError(f"{name} was not asked for")
-
-
-def _asked() -> str:
-    """The command on the line, or on the line that a shell wants completed."""
-    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
-    words = line.split() if line is not None and "_SLIPSTREAM_COMPLETE" in os.environ else sys.argv
-    return next((word for word in words[1:] if not word.startswith("-")), "")
-
-
 def main() -> None:
     """Entry point of the console script. Errors of the house are one line, exit code 2; bugs keep their traceback."""
-    asked = _asked()
-    for module, commands in ELSEWHERE.items():
-        if asked in commands:
-            _register(module)
-        else:
-            for name, summary in commands.items():
-                _announce(name, summary)
+    register(app)
     try:
         app()
     except SlipstreamError as error:

@@ -38,8 +38,6 @@ from slipstream.venues.hyperliquid.signing import Signer
 
 STALE_NS = 15_000_000_000  # a connection whose streams are all silent for so long is made anew
 
-pod_app = typer.Typer(help="Run one strategy against a venue.", no_args_is_help=True)
-
 
 class BrawlerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What `slipstream pod brawler` was asked for; None: not said."""
@@ -238,12 +236,6 @@ async def run_brawler(plan: Plan) -> Outcome:
         return await run_pod(parts)
 
 
-@pod_app.callback()
-def pods() -> None:
-    """Run one strategy against a venue."""
-
-
-@pod_app.command("brawler")
 def brawler(
     config: Annotated[Path, typer.Option(help="Config file.")] = Path("configs/brawler.yml"),
     api_key: Annotated[str | None, typer.Option(help="Address of the API wallet; checked against the secret.")] = None,

@@ -12,7 +12,6 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from slipstream.console import commands
 from slipstream.console.discovery import (
     URL_VARIABLE,
     FundFile,
@@ -20,6 +19,7 @@ from slipstream.console.discovery import (
     with_password,
     write_fund_file,
 )
+from slipstream.late import add
 from slipstream.model.errors import ConfigError, SecretError, SlipstreamError
 from slipstream.runtime.bus.acl import processes
 from slipstream.runtime.bus.broker import BrokerOptions, EmbeddedBroker, find_broker
@@ -32,7 +32,7 @@ NAMES = ("status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "o
 def call(*args: object) -> tuple[int, str, str]:
     """Exit code, stdout, stderr, as the `slipstream` command makes them."""
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-    commands.register(app)
+    add(app, "slipstream.console.commands")
     result = CliRunner().invoke(app, [str(arg) for arg in args])
     if isinstance(result.exception, SlipstreamError):
         return 2, result.stdout, f"slipstream: {result.exception}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import shlex
 import shutil
@@ -15,8 +13,8 @@ import pytest
 import typer
 
 from slipstream.cli import app
+from slipstream.late import register
 from slipstream.model.errors import SecretError
-from slipstream.pods import pod_app
 from slipstream.runtime.secrets import read_owned
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
@@ -92,9 +90,7 @@ def options_of(words: list[str]) -> set[str]:
     """The flags of the command that words name. Commands of pods and processes are registered when they are called."""
     here = typer.Typer()
     here.registered_commands.extend(app.registered_commands)
-    here.add_typer(pod_app, name="pod")
-    if importlib.util.find_spec(f"slipstream.processes.{words[0]}"):
-        here.command(words[0])(getattr(importlib.import_module(f"slipstream.processes.{words[0]}"), words[0]))
+    register(here, (words[0], words[1] if len(words) > 1 else ""))
     command: Any = typer.main.get_command(here)
     for word in words:
         command = command.commands.get(word)

@@ -1,4 +1,4 @@
-"""The commands of an operator: what the fund is, and what it shall do. Registered with ``register(app)``.
+"""The commands of an operator: what the fund is, and what it shall do. Registered by `slipstream.late`.
 
 Exit codes: 0 done or well; 1 not obeyed, or something is broken (`status`: a dead process, or an open break at REDUCING
 or above); 2 bad input, or no fund was found.
@@ -322,10 +322,3 @@ def top(
     from slipstream.console.top.app import TopApp
 
     TopApp(lambda: _find(fund, directory)).run()
-
-
-def register(app: typer.Typer) -> None:
-    """Add the operator's commands to the `slipstream` command."""
-    for command in (status, pods, mandates, halt, resume, flatten, override, top):
-        app.command()(command)
-    app.add_typer(breaks_app, name="breaks")
