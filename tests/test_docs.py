@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", "alerts", "record"}
 RESEARCH = {"compact", "import", "lake", "backtest", "sweep", "new-strategy"}
+CRON = {"record-bbo", "candidates", "watchlist", "volume-gap"}
 OPERATOR = {"status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top"}
-COMMANDS = PROCESSES | OPERATOR | RESEARCH | {"doctor", "replay", "report"}
+COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "replay", "report"}
 GROUPS = {
     "pod": ("brawler", "gradient"),
     "breaks": ("explain", "resolve"),

@@ -33,6 +33,22 @@ LATE: dict[str, dict[str, tuple[str, str]]] = {
         "record": ("record", "Record books, best prices, trades and contexts of both venues."),
         "compact": ("compact", "Make Parquet tables of the closed segments of a recording."),
     },
+    "slipstream.processes.record_bbo": {
+        "record_bbo": ("record-bbo", "Record best prices and depth for the candidate scan.")
+    },
+    "slipstream.processes.candidates": {"candidates": ("candidates", "Rank listings by what was recorded of them.")},
+    "slipstream.processes.watchlist": {
+        "watchlist": (
+            "watchlist",
+            "Scan, and keep the ranking: a summary here, and CSV, JSON and Markdown with the time in their names.",
+        )
+    },
+    "slipstream.processes.volume_gap": {
+        "volume_gap": (
+            "volume-gap",
+            "Find listings that trade far less here, relative to Binance, than the benchmarks do.",
+        )
+    },
     "slipstream.processes.import_data": {
         "import_files": ("import", "Bring bars or funding from files into the lake."),
         "app": ("lake", "Look at the lake of market data."),
