@@ -61,6 +61,8 @@ def test_a_new_strategy_is_whole_at_once(tmp_path: Path) -> None:
     assert all(path.read_bytes() == data for path, data in before.items()), "nothing that was there is touched"
     assert {path.suffix for path in files} == {".py", ".toml", ".yml", ".md"}
     assert not [path for path in files if "template" in path.read_text().lower()]
+    (page,) = [path.read_text() for path in files if path.suffix == ".md"]
+    assert "Nobody has tested it" in page and "USD (-" not in page, "nobody else's results"
     assert read_entries(folder / "src/slipstream/strategies")[slug].title == 'Flips "means"'
     made = [str(path.relative_to(folder)) for path in files if path.suffix == ".py"]
     for words in (("ruff", "check"), ("ruff", "format", "--check")):

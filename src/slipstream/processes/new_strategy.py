@@ -28,7 +28,8 @@ PLACES = (
     "docs/strategies/template/README.md",
 )
 ENDINGS = (".py", ".toml", ".yml", ".md")
-LAST_SECTION = "## As the mould"
+RESULTS = "## What it is worth"  # from here on the template's page speaks of the template alone
+UNTESTED = "Nobody has tested it on real bars yet. It begins as a copy of a reversal book: write here what was found.\n"
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 LONGEST = 24
 WORD = re.compile(r"template|Template|TEMPLATE")
@@ -81,7 +82,7 @@ def copied(root: Path, slug: str, title: str | None) -> dict[Path, str]:
     for source in mould(root):
         text = source.read_text(encoding="utf-8")
         if source.suffix == ".md":
-            text = text.partition(LAST_SECTION)[0].rstrip() + "\n"
+            text = f"{text.partition(RESULTS)[0]}{RESULTS}\n\n{UNTESTED}"
         text = renamed(text, slug)
         if title is not None and source.name == "entry.toml":
             text = re.sub(r"(?m)^title = .*$", lambda _: f"title = {_quoted(title)}", text)
