@@ -117,7 +117,10 @@ def record_of(request: BacktestRequest, config: Any, bars: Bars, result: Result,
 def by_kernel(request: BacktestRequest, config: Any, bars: Bars) -> BacktestRecord:
     """The pod's kernel over the bars: what it ordered, filled by the rules of `slipstream.simulation.bars`."""
     request.refuse(("impact", "maker_share"), "the kernel's orders are filled whole, passive or crossing")
-    terms = BarTerms(capital=Decimal(repr(request.capital)) if request.capital is not None else config.trade.capital)
+    if request.capital is not None:  # what the pod sizes its book by, too; the config's caps hold all the same
+        sized = {**request.overrides, "trade.capital": repr(request.capital)}
+        config = settings_of(msgspec.structs.replace(request, overrides=sized))
+    terms = BarTerms(capital=config.trade.capital)
     if request.half_spread is not None:
         terms = msgspec.structs.replace(terms, half_spread=Decimal(repr(request.half_spread)))
     entry = request.entry
