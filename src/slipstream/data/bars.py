@@ -1,6 +1,6 @@
 """Reading bars and funding from files (Parquet, Feather, CSV) or a lake into `Bars`, with every finding reported.
 
-A path that is a folder is a lake, and its rows of Hyperliquid are read.
+A path that is a folder is a lake, and its rows of Hyperliquid are read; ``<lake>/venue=NAME`` reads another venue's.
 
 Bars: columns ``coin, ts, open, close, volume`` (others are ignored); ``ts`` is the bar's OPEN, ms UTC or a time
 that pandas understands; ``volume`` is in base coin. Funding: ``coin, ts, rate``; ``ts`` is the settlement, ``rate``
@@ -34,17 +34,18 @@ class BarsError(ValueError):
 
 def _lake_table(path: Path, funding: bool, hours: float | None, as_of_ms: int | None) -> pd.DataFrame:
     """Bars of so many hours (None: of the only length that there is), or funding, as a file would hold them."""
-    lake = Lake(path)
-    held = [stream for venue, stream in lake.streams() if venue == VENUE and (stream == FUNDING) == funding]
+    venue = path.name.removeprefix("venue=") if path.name.startswith("venue=") else VENUE
+    lake = Lake(path.parent if path.name.startswith("venue=") else path)
+    held = [stream for owner, stream in lake.streams() if owner == venue and (stream == FUNDING) == funding]
     held = [stream for stream in held if funding or stream.startswith("bars_")]
     lengths = {stream: INTERVALS[stream.removeprefix("bars_")] / HOUR for stream in held if not funding}
     fitting = [stream for stream in held if funding or hours is None or lengths[stream] == hours]
     if len(fitting) != 1:
         wanted = FUNDING if funding else "bars" if hours is None else f"bars of {hours:g} h"
-        which = "more than one length of bars: say how many hours" if fitting else f"no {wanted} of {VENUE}"
+        which = "more than one length of bars: say how many hours" if fitting else f"no {wanted} of {venue}"
         raise BarsError(f"{path}: the lake has {which}; it has {', '.join(held) or 'none'}; `slipstream lake show`")
     as_of = None if as_of_ms is None else as_of_ms * MS
-    frame = lake.frame(Query(venue=VENUE, stream=fitting[0], as_of_ns=as_of))
+    frame = lake.frame(Query(venue=venue, stream=fitting[0], as_of_ns=as_of))
     time = "settle_ns" if funding else "open_ns"
     return frame.assign(ts=frame[time] // MS)
 

@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from slipstream.data.context_bars import draw_bars
 from slipstream.data.lake import Lake, Query
-from slipstream.data.load import FINDINGS, FileTerms, Loaded, coin_of, load_file, panel_files
+from slipstream.data.load import FINDINGS, FileTerms, Loaded, coin_of, load_file, note_findings, panel_files
 from slipstream.data.quality import when
-from slipstream.data.streams import FUNDING, INTERVALS, LakeError, check_word
+from slipstream.data.streams import CONTEXTS, FUNDING, INTERVALS, LakeError, check_word
 from slipstream.data.tables import Unit, interval_of
 
 LAKE = Path("var/lake")
@@ -148,5 +149,27 @@ def adopt(lake: LakeOption = LAKE) -> None:
     def act() -> None:
         target, now = Lake(lake), time.time_ns()
         typer.echo(f"{target.adopt(now)} files adopted, {target.sweep(now)} left-overs removed")
+
+    ask(act)
+
+
+@app.command("bars")
+def draw(
+    lake: LakeOption = LAKE,
+    interval: Annotated[str, typer.Option(help="Length of the bars.")] = "1h",
+    coins: Annotated[str, typer.Option(help="Coins, such as BTC,ETH; empty: all.")] = "",
+) -> None:
+    """Draw bars from the archive's minute contexts, under the venue hl_mid: mid prices, and a smooth volume."""
+
+    def act() -> None:
+        target, now = Lake(lake), time.time_ns()
+        names = tuple(word.strip() for word in coins.split(",") if word.strip()) or target.coins("hl", CONTEXTS)
+        if not names:
+            raise LakeError(f"{lake}: no {CONTEXTS} there; fetch_s3_historical.py brings them")
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            loaded = [draw_bars(target, name, interval, now_ns=now) for name in progress.track(names)]
+        note_findings(target, (one.quality for one in loaded), now)
+        report(loaded, lake)
 
     ask(act)
