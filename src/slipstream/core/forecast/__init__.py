@@ -1,0 +1,1 @@
+"""Forecasts that are traded on: features bar by bar, the artefact that holds a trained model, drift away from it."""
