@@ -28,6 +28,7 @@ class BreakKind(Enum):
     ORDER_PHANTOM = "order_phantom"  # the pod reports an order that does not rest
     ORDER_UNCLAIMED = "order_unclaimed"  # an order or fill of no known pod
     PNL = "pnl"
+    ENTRY = "entry"  # realised against unrealised: the sum is right, its parts are not
     FEES = "fees"
     FUNDING = "funding"
     EXPOSURE = "exposure"  # reported exposure is not what the positions are worth

@@ -194,3 +194,18 @@ def test_a_forger_is_halted_then_flattened_and_freed_when_resolved() -> None:
     assert resumes
     assert all(r.whose == "auditor" and r.generation > halts[-1].generation for r in resumes)
     assert street.memory.halted == {}
+
+
+def test_what_moves_no_money_never_stops_a_pod() -> None:
+    limits = AuditLimits()
+    finding = Finding(
+        kind=BreakKind.ENTRY,
+        pod="brawler",
+        subject="SOL",
+        size=Decimal(8),
+        unit="USD",
+        usd=Decimal(10**6),
+        evidence=("x",),
+    )
+    assert level_of(finding, 100 * limits.escalate_ns, limits) is Level.WARN
+    assert level_of(msgspec.structs.replace(finding, kind=BreakKind.PNL), 0, limits) is Level.REDUCING

@@ -26,6 +26,7 @@ MOST = {
     K.ORDER_PHANTOM: Level.REDUCING,
     K.ORDER_UNCLAIMED: Level.REDUCING,
     K.PNL: Level.HALTED,
+    K.ENTRY: Level.WARN,  # it hangs on the order in which fills were heard, and no money does
     K.FEES: Level.HALTED,
     K.FUNDING: Level.HALTED,
     K.EXPOSURE: Level.HALTED,
@@ -54,6 +55,7 @@ BY_REPORT = frozenset(
         K.ORDER_HIDDEN,
         K.ORDER_PHANTOM,
         K.PNL,
+        K.ENTRY,
         K.FEES,
         K.FUNDING,
         K.EXPOSURE,
@@ -63,7 +65,7 @@ BY_REPORT = frozenset(
 )
 
 # what a fill that a stream lost would look like
-ON_FILLS = frozenset({K.POSITION, K.FILL_MISSING, K.FILL_FORGED, K.PNL, K.FEES, K.EXPOSURE, K.INTENT})
+ON_FILLS = frozenset({K.POSITION, K.FILL_MISSING, K.FILL_FORGED, K.PNL, K.ENTRY, K.FEES, K.EXPOSURE, K.INTENT})
 
 
 def level_of(finding: Finding, age_ns: int, limits: AuditLimits) -> Level:

@@ -51,7 +51,7 @@ class AuditLimits(msgspec.Struct, frozen=True, kw_only=True):
     speed: Decimal = Decimal(1)
     money_usd: Decimal = Decimal("0.000001")
     pnl_usd: Decimal = Decimal("0.05")
-    entry_share: Decimal = Decimal("0.001")
+    entry_share: Decimal = Decimal("0.005")
     mark_band: Decimal = Decimal("0.01")
     cap_band: Decimal = Decimal("0.02")
     gross_band: Decimal = Decimal("0.05")

@@ -31,7 +31,7 @@ def nothing(coin: str) -> CoinLine:
 
 
 def check_lines(case: Case) -> Iterator[Finding]:
-    """FILL_MISSING, FILL_FORGED, POSITION, FEES and PNL, a coin at a time."""
+    """FILL_MISSING, FILL_FORGED, POSITION, FEES, PNL and ENTRY, a coin at a time."""
     heard = case.judged
     if heard is None or not case.account.books.opened_ns:
         return
@@ -149,7 +149,7 @@ def _compare_money(case: Case, true: Line, line: CoinLine) -> Iterator[Finding]:
         (BreakKind.FEES, "fees", line.fees, true.fees, exact),
         (BreakKind.PNL, "cash", cash, true.cash, case.limits.pnl_usd),
         (
-            BreakKind.PNL,
+            BreakKind.ENTRY,
             "entry value",
             line.average_px * line.position,
             true.entry * line.position,
@@ -161,7 +161,7 @@ def _compare_money(case: Case, true: Line, line: CoinLine) -> Iterator[Finding]:
             yield Finding(
                 kind=kind,
                 pod=case.slug,
-                subject=line.coin if kind is BreakKind.FEES else f"{line.coin} {what}",
+                subject=f"{line.coin} {what}" if kind is BreakKind.PNL else line.coin,
                 size=abs(told - truth),
                 unit="USD",
                 usd=abs(told - truth),
