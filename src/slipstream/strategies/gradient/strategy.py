@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from slipstream.core.portfolio.books import Book
+from slipstream.execution.rebalance import Band, Room, last_due, lots, notionals, shrunk
 from slipstream.execution.shortfall import Shortfall, shortfall
 from slipstream.execution.strategy import View
 from slipstream.model.events import Candle, Event, Fill, Timer
 from slipstream.model.intents import Intent, Note, Target, Wake
 from slipstream.model.mandate import Mandate, Resume, TradingState
 from slipstream.strategies.gradient.config import HOUR, SECOND, GradientConfig
-from slipstream.strategies.gradient.rebalance import Band, Room, last_due, lots, notionals, shrunk
 from slipstream.strategies.gradient.target import Signals
 
 SLUG = "gradient"

@@ -14,11 +14,11 @@ from typing import Any
 
 from slipstream.core.portfolio.books import Book
 from slipstream.core.signals.gathering import Gathering
+from slipstream.execution.rebalance import Band, Room, last_due, lots, notionals, shrunk
 from slipstream.execution.strategy import View
 from slipstream.model.events import Candle, Event, Timer
 from slipstream.model.intents import Intent, Note, Target, Wake
 from slipstream.model.mandate import Mandate, TradingState
-from slipstream.strategies.gradient.rebalance import Band, Room, last_due, lots, notionals, shrunk
 from slipstream.strategies.template.config import HOUR, MINUTE, TemplateConfig
 from slipstream.strategies.template.signals import Signals
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slipstream.execution.rebalance import Band, Room, last_due, lots, notionals, shrunk
 from slipstream.model.instrument import Instrument
-from slipstream.strategies.gradient.rebalance import Band, Room, last_due, lots, notionals, shrunk
 
 D = Decimal
 COIN = Instrument(coin="A", asset=0, size_decimals=2, max_leverage=10)
