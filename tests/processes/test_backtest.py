@@ -148,16 +148,18 @@ def test_overrides_are_read_as_yaml() -> None:
 
 def test_the_command_ends_with_a_report(tmp_path: Path) -> None:
     words = ["template", "--config", str(ROOT / "configs/template.yml"), "--returns-csv", str(returns_csv(tmp_path))]
-    done = invoke(*words, "--no-funding", "--output", str(tmp_path / "out"))
+    done = invoke(*words, "--no-funding", "--against", "gradient", "--output", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
     assert "profit after everything" in done.output and "FUNDING LEFT OUT" in done.output
     page = (tmp_path / "out" / "report.html").read_text()
     assert "FUNDING LEFT OUT" in page and "Reversal book" in page
+    assert "Trend book" in (tmp_path / "out" / "report.md").read_text(), "both strategies are compared"
     for wrong, said in (
         (["gradent", "--demo"], "did you mean gradient"),
         (["gradient", "--returns-csv", "nothing.csv", "--no-funding"], "there is no such file"),
         (["gradient", "--demo", "--set", "trade.capital"], "write key=value"),
         (words, "--no-funding"),
+        ([*words, "--no-funding", "--against", "template"], "that is the strategy itself"),
     ):
         bad = invoke(*wrong)
         assert bad.exit_code == 2 and said in bad.output and "Traceback" not in bad.output

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
 from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.core.stats.performance import drawdown, sharpe
-from slipstream.model.errors import SlipstreamError
+from slipstream.model.errors import ConfigError, SlipstreamError
 from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
 from slipstream.strategies.registry import find
 
@@ -43,6 +44,9 @@ def backtest(
     impact: Annotated[float | None, typer.Option(min=0.0, help="Y of the square-root law.")] = None,
     maker_share: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Part filled passively.")] = None,
     kernel: Annotated[bool, typer.Option("--kernel", help="Run the pod's own kernel over the bars.")] = False,
+    against: Annotated[
+        list[str] | None, typer.Option(help="Another strategy on the same market, compared in the report.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Where the report goes; default: var/backtest/<slug>.")] = None,
 ) -> None:
     """Test a strategy on history, net of all costs, and write a report."""
@@ -67,13 +71,25 @@ def backtest(
             maker_share=maker_share,
             kernel=kernel,
         )
+        rivals = [rival(request, name) for name in against or []]
         record = run_backtest(request)
-        paths = write_report(record, output or Path("var") / "backtest" / slug, seed=seed)
+        others = [run_backtest(one) for one in rivals]
+        paths = write_report(record, output or Path("var") / "backtest" / slug, others=others, seed=seed)
     except (SlipstreamError, ValueError) as error:
         typer.echo(f"backtest {slug}: {error}", err=True)
         raise typer.Exit(2) from None
     show(record)
     typer.echo(f"report: {paths.html}")
+
+
+def rival(request: BacktestRequest, slug: str) -> BacktestRequest:
+    """Another strategy on the market, the capital and the costs of a request, with its own config as it is.
+
+    Raises ConfigError for a strategy that is not there, or the same one.
+    """
+    if slug == request.entry.slug:
+        raise ConfigError(f"--against {slug}: that is the strategy itself; a sweep compares its parameters")
+    return replace(request, entry=find(slug), config=None, overrides={})
 
 
 def show(record: BacktestRecord, console: Console | None = None) -> None:
