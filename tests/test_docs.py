@@ -20,7 +20,7 @@ COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "replay", "report
 GROUPS = {
     "pod": ("brawler", "gradient"),
     "breaks": ("explain", "resolve"),
-    "lake": ("show", "verify", "adopt"),
+    "lake": ("show", "verify", "adopt", "bars"),
 }
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`(?:uv run )?slipstream ([a-z][a-z-]*)((?: [^`]*)?)`")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lz4.frame
@@ -239,6 +240,30 @@ def test_the_command(client: Any, server: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     nobody = run("--yes")
     assert nobody.exit_code == 2 and "aws configure" in nobody.output
+
+
+def test_somebody_at_a_terminal_is_asked(
+    client: Any, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command.sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    answers = iter([False, True])
+
+    def confirm(text: str, *, abort: bool) -> None:
+        assert abort
+        if not next(answers):
+            raise typer.Abort
+
+    monkeypatch.setattr(command.typer, "confirm", confirm)
+    plan = FetchPlan(lake=tmp_path, days=DAYS)
+
+    def go() -> Fetched:
+        with Progress(disable=True) as progress:
+            return run_fetch(client, plan, prices=Prices(), yes=False, most_usd=1.0, progress=progress)
+
+    with pytest.raises(typer.Abort):
+        go()
+    assert not list(tmp_path.iterdir())
+    assert go().objects == 2
 
 
 def test_the_script_as_it_is_typed(client: Any, server: str, tmp_path: Path) -> None:
