@@ -173,7 +173,7 @@ def test_verdicts_say_what_the_numbers_say() -> None:
     good = made(record(noise(200, mean=0.003), step=DAY_MS))
     assert "more than chance easily explains" in good.verdict and good.tone == "up"
     bad = made(record(noise(200, mean=-0.003), step=DAY_MS))
-    assert bad.verdict == "Lost money, even before costs." and bad.tone == "down"
+    assert "Lost money, even before costs of" in bad.verdict and bad.tone == "down"
     slightly = lucky - lucky.mean() - 1e-6
     assert "before costs of" in made(record(slightly, step=DAY_MS)).verdict
 
@@ -340,6 +340,22 @@ def test_nothing_is_written_where_a_comparison_fails(tmp_path: Path) -> None:
             others=[record(noise(24 * 40), stamps=START + 90 * DAY_MS + HOUR * np.arange(1, 961))],
         )
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("kind", ["one", "flat", "ruined", "nothing held"])
+def test_every_record_has_a_page(kind: str, tmp_path: Path) -> None:
+    empty: dict[str, Any] = {"costs": {}, "coin_pnl": {}, "assumptions": (), "turnover": np.zeros(40)}
+    one = {
+        "one": record(noise(1)),
+        "flat": record(np.zeros(40)),
+        "ruined": record(np.concatenate([noise(60, sd=0.02), [-1.5], noise(3)]), step=DAY_MS),
+        "nothing held": record(np.zeros(40), gross=np.zeros(40), net=np.zeros(40), **empty),
+    }[kind]
+    paths = write_report(one, tmp_path)
+    page = paths.html.read_text()
+    assert "nan" not in page.lower().replace("finance", "") and "None" not in page
+    assert "Carry" in page and "By " in page and json.loads(paths.json.read_text())["slug"] == "carry"
+    assert ("Nothing was stated" in page) is (kind == "nothing held")
 
 
 def test_numbers_are_said_as_people_say_them() -> None:

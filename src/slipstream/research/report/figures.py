@@ -157,7 +157,10 @@ def report(
         holding=_holding(record, kept),
         calendar=calendar,
         calendar_by=by,
-        coins=[Coin(name, usd) for name, usd in sorted(record.coin_pnl.items(), key=lambda item: (-item[1], item[0]))],
+        coins=[
+            Coin(name, float(usd))
+            for name, usd in sorted(record.coin_pnl.items(), key=lambda item: (-item[1], item[0]))
+        ],
         assumptions=list(record.assumptions),
         findings=[*record.findings, *_found(record, kept)],
         settings=flat(record.settings),
@@ -190,14 +193,14 @@ def flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 def _money(record: BacktestRecord, kept: Periods, drawn: Array | None) -> Money:
     costs = {name: float(part.sum()) for name, part in record.costs.items()}
-    profit, funding = float(record.equity[-1]) - record.capital, float(record.funding.sum())
+    profit, funding = float(record.equity[-1] - record.capital), float(record.funding.sum())
     traded = float(record.turnover.sum())
     low, high = (None, None) if drawn is None else bounds(np.prod(1.0 + drawn, axis=1) - 1.0)
     return Money(
-        capital=record.capital,
+        capital=float(record.capital),
         profit=profit,
-        low=None if low is None else low * record.capital,
-        high=None if high is None else high * record.capital,
+        low=None if low is None else float(low * record.capital),
+        high=None if high is None else float(high * record.capital),
         price=profit - funding + sum(costs.values()),
         funding=funding,
         costs=costs,
@@ -283,7 +286,7 @@ def _found(record: BacktestRecord, kept: Periods) -> list[str]:
         out.append(f"the account lost everything by {when(kept.ruined)}: ratios end there")
     if kept.empty:
         out.append(f"{kept.empty} of {kept.ends.size} {kept.name}s have no stamp: nothing is earned in them")
-    profit = float(record.equity[-1]) - record.capital
+    profit = float(record.equity[-1] - record.capital)
     apart = sum(record.coin_pnl.values()) - profit
     if record.coin_pnl and abs(apart) > max(1.0, 1e-3 * abs(profit)):
         out.append(f"PnL by coin adds up to {apart:+,.2f} USD more than the change of equity")
@@ -314,7 +317,7 @@ def _verdict(money: Money, known: Evidence | None, judged: Judged | None, kept: 
         text = f"Lost money; before costs of {money.cost:,.0f} USD it would have made {before:,.0f} USD."
         return text, "down"
     if money.profit <= 0.0:
-        return "Lost money, even before costs.", "down"
+        return f"Lost money, even before costs of {money.cost:,.0f} USD.", "down"
     sure = known.p < 0.05 and known.mean > 0.0
     text = "more than chance easily explains" if sure else "but no more than chance can explain"
     text = f"Made money after costs, {text} (p = {known.p:.2g})."

@@ -75,7 +75,7 @@ def _over_time(found: Report, costs: Array) -> dict[str, Picture]:
         "drawdown": charts.under_water("Drawdown", depth, s.ends, falls),
         "parts": charts.curves(
             "Profit by source, summed up, USD",
-            "costs count against",
+            "net is price and funding less costs",
             s.ends,
             [("net", equity - capital), *(pair for pair in paid if np.any(pair[1])), ("price", price)],
             base=0.0,
@@ -87,13 +87,13 @@ def _over_time(found: Report, costs: Array) -> dict[str, Picture]:
 
 def _coins(found: Report) -> Picture:
     rows = [(coin.name, coin.usd) for coin in found.coins]
-    shown = rows
-    if len(rows) > 2 * charts.SHOWN:
-        rest = rows[charts.SHOWN : -charts.SHOWN]
-        middle = (f"{len(rest)} others", sum(value for _, value in rest))
-        shown = [*rows[: charts.SHOWN], middle, *rows[-charts.SHOWN :]]
     gained = sum(value > 0.0 for _, value in rows)
-    return charts.bars("Profit by coin, USD", f"{gained} of {len(rows)} coins gained, after their costs", shown)
+    note = f"{gained} of {len(rows)} coins gained, after their costs"
+    if len(rows) > 2 * charts.SHOWN + 1:
+        rest = rows[charts.SHOWN : -charts.SHOWN]
+        note += f"; {len(rest)} that are not shown made {usd(sum(value for _, value in rest))} USD together"
+        rows = [*rows[: charts.SHOWN], *rows[-charts.SHOWN :]]
+    return charts.bars("Profit by coin, USD", note, rows)
 
 
 def _rivals(record: BacktestRecord, others: Sequence[BacktestRecord]) -> Picture:

@@ -60,4 +60,5 @@ def write_report(
 
 def as_json(found: Report) -> str:
     """The figures as strict JSON."""
-    return json.dumps(msgspec.to_builtins(found), indent=1, allow_nan=False) + "\n"
+    # numpy's scalars get into records through mappings that nobody checks
+    return json.dumps(msgspec.to_builtins(found, enc_hook=float), indent=1, allow_nan=False) + "\n"
