@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,3 +116,41 @@ def test_what_makes_no_sense_is_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             make_executor(*words)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked at in /proc")
+@pytest.mark.slow
+def test_no_worker_outlives_a_killed_owner(jobs: object, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from slipstream.simulation.sweep.executor import make_executor\n"
+        f"import {NAME} as jobs\n"
+        "if __name__ == '__main__':\n"
+        "    hands = make_executor('local', 2)\n"
+        f"    found = dict(hands.run('{NAME}:pid', [jobs.Job(k) for k in range(8)]))\n"
+        "    print(*sorted(set(found.values())), flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    script = tmp_path / "owner.py"
+    script.write_text(code)
+    owner = subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert owner.stdout is not None
+    pids = [int(word) for word in owner.stdout.readline().split()]
+    assert pids and all(alive(pid) for pid in pids)
+    owner.kill()
+    owner.wait(10)
+    owner.stdout.close()
+    deadline = time.monotonic() + 20.0
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in pids if alive(pid)]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that nobody has reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

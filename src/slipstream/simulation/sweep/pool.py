@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -15,6 +16,18 @@ from slipstream.simulation.sweep.executor import WorkerLost, call
 TRIES = 3
 # One thread a worker: as many workers as cores, and results that do not depend on how sums are split among threads.
 SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def leave_with_parent() -> None:
+    """In a worker: end when the process that owns the pool does, even if it was killed and could say nothing."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
 
 
 class PoolExecutor:
@@ -78,7 +91,7 @@ class PoolExecutor:
                 os.environ.setdefault(name, "1")
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload([work.partition(":")[0]])  # what is imported once need not be again
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=context)
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=leave_with_parent)
         return self._pool
 
     def close(self) -> None:
