@@ -64,7 +64,7 @@ class SteppedPod:
         self._filled: dict[str, Decimal] = {}
         self._last: dict[tuple[str, str], tuple[float, ...]] = {}
         self.exchange.deposit(USER, capital)
-        self._take(self.kernel.begin(1, list(self.exchange.instruments.values()), self.now))
+        self.obey(self.kernel.begin(1, list(self.exchange.instruments.values()), self.now))
         for feed in ("hl", "hl.user", "binance"):
             self._feed(Reconnect(feed, self.now))
         self._feed(AccountState(capital, capital, (), (), self.now))
@@ -120,9 +120,10 @@ class SteppedPod:
             self.fills.append(event)
         elif isinstance(event, FundingPayment):
             self.funding.append(event)
-        self._take(self.kernel.step(event))
+        self.obey(self.kernel.step(event))
 
-    def _take(self, commands: Sequence[Command]) -> None:
+    def obey(self, commands: Sequence[Command]) -> None:
+        """Carry out what the kernel, or somebody in its place, commands."""
         for command in commands:
             if isinstance(command, SetTimer):
                 self._timers[command.name] = command.at_ns
