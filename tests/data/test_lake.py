@@ -189,6 +189,28 @@ def test_verify_names_damage_and_sweep_removes_only_what_is_old(tmp_path: Path) 
     assert next(lake.verify())[1] == "the file is not there"
 
 
+def test_a_damaged_file_can_be_forgotten_and_loaded_again(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for coin in ("BTC", "ETH"):
+        lake.append("hl", BARS, coin, bars(0, 10), now_ns=T0, asked=(T0 - DAY, T0 + 10 * HOUR), source="api")
+    with lake.catalogue.writing():
+        lake.catalogue.commit([Taken(source=name, etag="e", rows=1) for name in ("api", "other")])
+    entry = lake.entries(Query(venue="hl", stream="bars_1h", coins=("BTC",)))[0]
+    (tmp_path / entry.path).write_bytes(b"PAR1 no more")
+    with pytest.raises(LakeError, match=r"coin=BTC.*cannot be read.*verify --mend"):
+        lake.append("hl", BARS, "BTC", bars(5, 10), now_ns=T0)
+    lake.forget(entry)
+    for held in (lake, Lake(tmp_path)):
+        assert set(held.frame(QUERY)["coin"]) == {"ETH"}
+        assert held.asked("hl", "bars_1h", "BTC") == (
+            (T0 - DAY, T0 - HOUR // 2),
+            (T0 + 9 * HOUR + HOUR // 2, T0 + 10 * HOUR),
+        )
+        assert held.asked("hl", "bars_1h", "ETH") == ((T0 - DAY, T0 + 10 * HOUR),)
+        assert list(held.catalogue.taken) == ["other"]
+    assert lake.append("hl", BARS, "BTC", bars(0, 10), now_ns=T0) == Appended(new=10)
+
+
 def test_tapes_are_adopted_where_they_stand(tmp_path: Path) -> None:
     part = Part(tmp_path, ("hl", "bbo", "BTC", "2025-01-01"), "segment-1")
     part.rows = [(T0 + i, T0 + i + 5, 99.0, 1.0, 101.0, 2.0) for i in range(1000)]

@@ -92,6 +92,21 @@ async def test_only_what_is_missing_is_asked_for(venue: RunningVenue, tmp_path: 
     }
 
 
+async def test_what_a_damaged_file_held_is_loaded_again(venue: RunningVenue, tmp_path: Path) -> None:
+    plan = LoadPlan(lake=tmp_path, url=venue.url, days=100, coins=("BTC",))
+    await load(plan)
+    lake = Lake(tmp_path)
+    before = lake.frame(BARS), lake.frame(FUNDING)
+    for query in (BARS, FUNDING):
+        (tmp_path / lake.entries(query)[-1].path).write_bytes(b"")
+    damaged = [entry for entry, text in lake.verify() if text]
+    for entry in damaged:
+        lake.forget(entry)
+    done = await load(plan)
+    assert sum(one.appended.new for one in done.loaded.values()) == sum(entry.rows for entry in damaged)
+    assert lake.frame(BARS).equals(before[0]) and lake.frame(FUNDING).equals(before[1])
+
+
 class Clock:
     """Seconds that pass only while somebody sleeps, or asks."""
 
@@ -127,6 +142,10 @@ async def test_no_minute_holds_more_than_the_weight_allowed(
         assert spent <= 200 + 66  # what the rows of the last answer weigh is known only after it
 
 
+async def down(real: Any, rest: Rest, path: str, payload: bytes) -> tuple[int, bytes]:
+    return (502, b"") if b"candleSnapshot" in payload else await real(rest, path, payload)
+
+
 async def test_a_venue_that_stumbles_is_asked_again_and_one_that_falls_is_named(
     venue: RunningVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +169,9 @@ async def test_a_venue_that_stumbles_is_asked_again_and_one_that_falls_is_named(
     broken = b"none"
     done = await load(LoadPlan(lake=tmp_path, url=venue.url, days=5), sleep=clock.sleep, now=clock)
     assert list(done.loaded) == [("ETH", "funding")] and len(lake.frame(FUNDING)) == 3 * 120
+    monkeypatch.setattr(Rest, "_post", lambda self, path, payload: down(real, self, path, payload))
+    done = await load(LoadPlan(lake=tmp_path, url=venue.url, days=6), sleep=clock.sleep, now=clock)
+    assert len(done.failed) == 3 and done.notes == ["stopped: 3 coins in a row failed"]
 
 
 async def test_bad_rows_are_told_and_left_out(
@@ -180,7 +202,7 @@ async def test_coins_and_venues_that_are_not_there(venue: RunningVenue, tmp_path
 
 
 async def test_a_kill_in_the_middle_loses_and_tears_nothing(venue: RunningVenue, tmp_path: Path) -> None:
-    args = ["--all", "--days", "100", "--url", venue.url, "--lake", str(tmp_path), "--weight", "120"]
+    args = ["--all", "--days", "40", "--url", venue.url, "--lake", str(tmp_path), "--weight", "120"]
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "slipstream.processes.hl_load", *args, stdout=asyncio.subprocess.DEVNULL
     )
@@ -194,12 +216,12 @@ async def test_a_kill_in_the_middle_loses_and_tears_nothing(venue: RunningVenue,
     lake = Lake(tmp_path)
     assert all(not text for _, text in lake.verify())
     before = len(lake.frame(BARS)) + (len(lake.frame(FUNDING)))
-    assert 0 < before < 3 * 2 * 2_400
+    assert 0 < before < 3 * 2 * 960
     clock = Clock()
-    done = await load(LoadPlan(lake=tmp_path, url=venue.url, days=100), sleep=clock.sleep, now=clock)
-    assert sum(one.appended.new for one in done.loaded.values()) + before == 3 * 2 * 2_400
+    done = await load(LoadPlan(lake=tmp_path, url=venue.url, days=40), sleep=clock.sleep, now=clock)
+    assert sum(one.appended.new for one in done.loaded.values()) + before == 3 * 2 * 960
     assert sum(one.appended.same for one in done.loaded.values()) == 0
-    assert len(lake.frame(BARS)) == len(lake.frame(FUNDING)) == 3 * 2_400
+    assert len(lake.frame(BARS)) == len(lake.frame(FUNDING)) == 3 * 960
 
 
 async def test_the_command_as_it_is_typed(venue: RunningVenue, tmp_path: Path) -> None:

@@ -100,3 +100,8 @@ def test_verify_and_adopt(app: typer.Typer, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-9])
     bad = run(app, "lake", "verify", "--lake", tmp_path)
     assert bad.exit_code == 1 and "segment.parquet: " in bad.output and "1 files, 1 damaged" in bad.output
+    mended = run(app, "lake", "verify", "--mend", "--lake", tmp_path)
+    assert mended.exit_code == 0 and "count no longer" in mended.output
+    assert run(app, "lake", "verify", "--lake", tmp_path).output == "0 files, 0 damaged\n"
+    assert run(app, "lake", "adopt", "--lake", tmp_path).output.startswith("0 files adopted")
+    assert [path.name for path in tmp_path.rglob("segment*")] == ["segment.parquet.damaged"]

@@ -5,7 +5,8 @@
 - ``file``: a Parquet file that counts from here on, with its rows, its hash and its first and last stamps; the files
   that it ``replaces`` no longer count;
 - ``asked``: a span [start, end) of a series that a source has answered for, rows or none, so that nobody asks again;
-- ``taken``: an object of an archive whose rows are all in.
+- ``taken``: an object of an archive whose rows are all in;
+- ``gone``: a file that no longer counts because it is damaged, with the spans and objects to be asked for again.
 
 A line is the commit: what was written before it does not count until it stands there, whole. A line without its end is
 a writer that was killed; readers leave it out, and the next writer cuts it off. When most lines are about files that no
@@ -69,13 +70,22 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, tag="taken", tag_field="k
     rows: int
 
 
+class Gone(msgspec.Struct, frozen=True, kw_only=True, tag="gone", tag_field="kind"):
+    """A file that no longer counts; of its series [start, end), and these objects, are no longer held to be in."""
+
+    path: str
+    start_ns: int
+    end_ns: int
+    taken: tuple[str, ...] = ()
+
+
 class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="kind"):
     """The first line: how many times the file was written anew, so that a reader notices."""
 
     generation: int
 
 
-Line = Entry | Asked | Taken | Begun
+Line = Entry | Asked | Taken | Gone | Begun
 _DECODE = msgspec.json.Decoder(Line).decode
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -140,8 +150,8 @@ class Catalogue:
                 self._take(_DECODE(line))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise LakeError(
-                    f"{self.path}:{self._number}: {error}; mend the line or take it out, then check the lake "
-                    "with `slipstream lake verify`"
+                    f"{self.path}:{self._number}: {error}; take the line out, then check the lake by "
+                    "`slipstream lake verify`"
                 ) from None
         self._offset += len(whole)
 
@@ -157,8 +167,22 @@ class Catalogue:
             self.spans[series] = joined([*self.spans.get(series, ()), (line.start_ns, line.end_ns)])
         elif isinstance(line, Taken):
             self.taken[line.source] = line
+        elif isinstance(line, Gone):
+            self._forget(line)
         else:
             self._generation = line.generation
+
+    def _forget(self, line: Gone) -> None:
+        entry = self.files.pop(line.path, None)
+        if entry is not None:
+            series = (entry.venue, entry.stream, entry.coin)
+            self.series[series].pop(line.path)
+            held = self.spans.get(series, ())
+            self.spans[series] = joined(
+                [part for span in held for part in missing([(line.start_ns, line.end_ns)], *span)]
+            )
+        for source in line.taken:
+            self.taken.pop(source, None)
 
     @contextmanager
     def writing(self) -> Iterator[None]:

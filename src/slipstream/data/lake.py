@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from slipstream.data.catalogue import Asked, Catalogue, Entry, Line, Span, Taken, sync_folder
+from slipstream.data.catalogue import Asked, Catalogue, Entry, Gone, Line, Span, Taken, sync_folder
 from slipstream.data.series import Appended, checked, dates_of, merged
-from slipstream.data.streams import WRITTEN, LakeError, Stream, check_word, stream_of
+from slipstream.data.streams import CONTEXTS, HOUR, WRITTEN, LakeError, Stream, check_word, stream_of
 
 BATCH = 65_536  # rows in memory at once of a tape
 GRACE_NS = 3_600_000_000_000  # files that no longer count stay so long: somebody may still read them
@@ -140,10 +140,7 @@ class Lake:
             )
             yield from scanner.to_batches()
         except (OSError, pa.ArrowException) as error:
-            raise LakeError(
-                f"{self.path / entry.path}: cannot be read: {str(error).splitlines()[0]}; "
-                "`slipstream lake verify` names every damaged file"
-            ) from None
+            raise _damaged(self.path / entry.path, error) from None
 
     def _series(self, entry: Entry, stream: Stream, query: Query) -> Any:
         """A series' file, of every time only the newest row."""
@@ -200,6 +197,7 @@ class Lake:
         self, key: tuple[str, Stream, str, str], rows: Any, now_ns: int, source: str
     ) -> tuple[Entry | None, Appended]:
         import pandas as pd
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         venue, stream, coin, date = key
@@ -207,7 +205,12 @@ class Lake:
         old = [
             entry for entry in self.catalogue.series.get((venue, stream.name, coin), {}).values() if entry.date == date
         ]
-        frames = [pq.read_table(self.path / entry.path, partitioning=None).to_pandas() for entry in old]
+        frames = []
+        for entry in old:
+            try:
+                frames.append(pq.read_table(self.path / entry.path, partitioning=None).to_pandas())
+            except (OSError, pa.ArrowException) as error:
+                raise _damaged(self.path / entry.path, error) from None
         held = pd.concat(frames, ignore_index=True) if frames else None
         whole, done = merged(held, rows, stream, now_ns)
         if whole is None:
@@ -316,6 +319,34 @@ class Lake:
                 yield entry, f"{file.stat().st_size} bytes, and the catalogue says {entry.size}"
             else:
                 yield entry, "" if _sha256(file) == entry.sha256 else "its hash is not the catalogue's"
+
+    def forget(self, entry: Entry) -> None:
+        """Let a damaged file count no longer, so that the next load brings its rows again; it is set aside as .damaged.
+
+        Raises LakeError, OSError.
+        """
+        month = entry.date.replace("-", "")
+        with self.catalogue.writing():
+            objects = [
+                source
+                for source in self.catalogue.taken
+                if source == entry.source or (entry.stream == CONTEXTS and source.startswith(f"asset_ctxs/{month}"))
+            ]
+            half = HOUR // 2  # spans of settlements begin and end on half hours
+            line = Gone(
+                path=entry.path, start_ns=entry.first_ns - half, end_ns=entry.last_ns + half, taken=tuple(objects)
+            )
+            self.catalogue.commit([line])
+            file = self.path / entry.path
+            if file.exists():
+                os.replace(file, file.with_name(f"{file.name}.damaged"))
+
+
+def _damaged(file: Path, error: Exception) -> LakeError:
+    return LakeError(
+        f"{file}: cannot be read: {str(error).splitlines()[0]}; `slipstream lake verify --mend` lets damaged files "
+        "count no longer, and the next load brings their rows again"
+    )
 
 
 def _columns(stream: Stream, query: Query) -> list[str]:

@@ -45,6 +45,7 @@ URL = "https://api.hyperliquid.xyz"
 VENUE = "hl"
 ATTEMPTS = 8
 PAUSE, PAUSE_MAX = 0.5, 30.0
+LOST = 3  # coins in a row that failed: the venue is away, and the rest need not wait for it
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -218,9 +219,14 @@ async def run_load(
             f"about {total / plan.weight:.0f} min at {plan.weight} request weight a minute"
         )
         task = progress.add_task("loading", total=total)
+        lost = 0
         for coin in todo:
             progress.update(task, description=coin)
             await loader.load(coin)
+            lost = lost + 1 if coin in loader.done.failed else 0
+            if lost == LOST:
+                loader.done.notes.append(f"stopped: {LOST} coins in a row failed")
+                break
         Lake(plan.lake).sweep(time.time_ns())
         return loader.done
 

@@ -125,18 +125,25 @@ def show(lake: LakeOption = LAKE) -> None:
 
 
 @app.command("verify")
-def verify(lake: LakeOption = LAKE) -> None:
+def verify(
+    lake: LakeOption = LAKE,
+    mend: Annotated[bool, typer.Option("--mend", help="Let damaged files count no longer: load them again.")] = False,
+) -> None:
     """Check every file against the catalogue; 1 if one is damaged or gone."""
 
     def act() -> None:
-        bad = count = 0
-        for entry, text in Lake(lake).verify():
-            count += 1
-            if text:
-                bad += 1
-                typer.echo(f"{lake / entry.path}: {text}; take its line out of catalogue.jsonl and load it again")
-        typer.echo(f"{count} files, {bad} damaged")
-        if bad:
+        target = Lake(lake)
+        found = list(target.verify())
+        bad = [(entry, text) for entry, text in found if text]
+        for entry, text in bad:
+            typer.echo(f"{lake / entry.path}: {text}; its rows came from {entry.source or 'a recording'}")
+            if mend:
+                target.forget(entry)
+        typer.echo(f"{len(found)} files, {len(bad)} damaged")
+        if bad and mend:
+            typer.echo("they count no longer; the next load by API or from the archive brings their rows again")
+        elif bad:
+            typer.echo("let them count no longer by --mend, then load their rows again")
             raise typer.Exit(1)
 
     ask(act)
