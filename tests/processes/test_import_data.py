@@ -43,6 +43,9 @@ def test_files_whose_names_tell_the_coin(app: typer.Typer, tmp_path: Path) -> No
     assert Lake(lake).coins("binance", "bars_1h") == ("BTC", "ETH")
     found = [json.loads(line) for line in (lake / "quality.jsonl").read_text().splitlines()]
     assert [one["coin"] for one in found[:2]] == ["BTC", "ETH"] and found[0]["findings"][0]["kind"] == "back-fill"
+    checked = run(app, "lake", "check", "--lake", lake)
+    assert checked.output.count("1 gap (missing), 2025-01-01 07:00:00") == 2 and checked.exit_code == 0
+    assert "2 series, 2 with findings" in checked.output
     shown = run(app, "lake", "show", "--lake", lake)
     assert shown.exit_code == 0 and "binance" in shown.output and "56" in shown.output
 

@@ -32,7 +32,9 @@ class BarsError(ValueError):
     """A file of bars or funding that cannot be used as it is."""
 
 
-def _lake_table(path: Path, funding: bool, hours: float | None, as_of_ms: int | None) -> pd.DataFrame:
+def _lake_table(
+    path: Path, funding: bool, coins: tuple[str, ...], hours: float | None, as_of_ms: int | None
+) -> pd.DataFrame:
     """Bars of so many hours (None: of the only length that there is), or funding, as a file would hold them."""
     venue = path.name.removeprefix("venue=") if path.name.startswith("venue=") else VENUE
     lake = Lake(path.parent if path.name.startswith("venue=") else path)
@@ -45,7 +47,7 @@ def _lake_table(path: Path, funding: bool, hours: float | None, as_of_ms: int | 
         which = "more than one length of bars: say how many hours" if fitting else f"no {wanted} of {venue}"
         raise BarsError(f"{path}: the lake has {which}; it has {', '.join(held) or 'none'}; `slipstream lake show`")
     as_of = None if as_of_ms is None else as_of_ms * MS
-    frame = lake.frame(Query(venue=venue, stream=fitting[0], as_of_ns=as_of))
+    frame = lake.frame(Query(venue=venue, stream=fitting[0], coins=coins, as_of_ns=as_of))
     time = "settle_ns" if funding else "open_ns"
     return frame.assign(ts=frame[time] // MS)
 
@@ -55,12 +57,13 @@ def _table(
     columns: tuple[str, ...],
     also: tuple[str, ...] = (),
     *,
+    coins: tuple[str, ...] = (),
     hours: float | None = None,
     as_of_ms: int | None = None,
 ) -> pd.DataFrame:
     if path.is_dir():
         try:
-            frame = _lake_table(path, "rate" in columns, hours, as_of_ms)
+            frame = _lake_table(path, "rate" in columns, coins, hours, as_of_ms)
         except LakeError as error:
             raise BarsError(str(error)) from None
         return frame[[*columns, *also]].copy()
@@ -135,7 +138,8 @@ def read_bars(
     as_of_ms: int | None = None,
 ) -> Bars:
     """Bars from a file or a lake, all coins of it or those named, as far as known by a time. Raises BarsError."""
-    frame = _table(path, ("coin", "ts", "open", "close", "volume"), ("high", "low"), hours=hours, as_of_ms=as_of_ms)
+    needed = ("coin", "ts", "open", "close", "volume")
+    frame = _table(path, needed, ("high", "low"), coins=coins, hours=hours, as_of_ms=as_of_ms)
     if coins:
         absent = sorted(set(coins) - set(frame["coin"]))
         if absent:
@@ -201,7 +205,7 @@ def read_funding(
 
     ``grid`` holds the bars' opens, evenly ``step`` ms apart. Raises BarsError.
     """
-    frame = _table(path, ("coin", "ts", "rate"), as_of_ms=as_of_ms)
+    frame = _table(path, ("coin", "ts", "rate"), coins=names, as_of_ms=as_of_ms)
     frame = frame[frame["coin"].isin(names) & (frame["ts"] <= (np.inf if as_of_ms is None else as_of_ms))]
     # the venue stamps a settlement some milliseconds after the full hour
     frame["ts"] = (frame["ts"] + HOUR_MS // 2) // HOUR_MS * HOUR_MS

@@ -12,7 +12,7 @@ import msgspec
 from slipstream.data.lake import Lake, Query
 from slipstream.data.quality import HOURLY_SINCE_NS, Quality, examine
 from slipstream.data.series import Appended
-from slipstream.data.streams import FUNDING, LakeError, Stream
+from slipstream.data.streams import FUNDING, LakeError, Stream, stream_of
 from slipstream.data.tables import Unit, rows_of
 
 FINDINGS = "quality.jsonl"
@@ -125,6 +125,16 @@ def coin_of(path: Path, pattern: str) -> str:
     if not fits:
         raise LakeError(f"{path}: its name does not fit the pattern {pattern}")
     return name[len(before) : len(name) - len(after)]
+
+
+def check_lake(lake: Lake, now_ns: int) -> Iterable[Quality]:
+    """The checks over every series that the lake holds, a coin at a time; nothing is changed. Raises LakeError."""
+    for venue, name in lake.streams():
+        stream = stream_of(name)
+        for coin in lake.coins(venue, name) if stream.series else ():
+            rows = lake.frame(Query(venue=venue, stream=name, coins=(coin,)))
+            since = HOURLY_SINCE_NS if venue == "hl" else None
+            yield examine(rows, stream, venue, coin, now_ns=now_ns, hourly_since_ns=since)[1]
 
 
 def note_findings(lake: Lake, found: Iterable[Quality], now_ns: int) -> None:

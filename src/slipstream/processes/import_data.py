@@ -15,7 +15,7 @@ from rich.table import Table
 
 from slipstream.data.context_bars import draw_bars
 from slipstream.data.lake import Lake, Query
-from slipstream.data.load import FINDINGS, FileTerms, Loaded, coin_of, load_file, note_findings, panel_files
+from slipstream.data.load import FINDINGS, FileTerms, Loaded, check_lake, coin_of, load_file, note_findings, panel_files
 from slipstream.data.quality import when
 from slipstream.data.streams import CONTEXTS, FUNDING, INTERVALS, LakeError, check_word
 from slipstream.data.tables import Unit, interval_of
@@ -145,6 +145,22 @@ def verify(
         elif bad:
             typer.echo("let them count no longer by --mend, then load their rows again")
             raise typer.Exit(1)
+
+    ask(act)
+
+
+@app.command("check")
+def check(lake: LakeOption = LAKE) -> None:
+    """Run the checks over every series as a whole: gaps between loads, spikes, bars without volume."""
+
+    def act() -> None:
+        target, count, faulty = Lake(lake), 0, 0
+        for quality in check_lake(target, time.time_ns()):
+            count += 1
+            faulty += bool(quality.findings)
+            for line in quality.lines():
+                typer.echo(line)
+        typer.echo(f"{count} series, {faulty} with findings")
 
     ask(act)
 
