@@ -18,6 +18,7 @@ from slipstream.processes.backtest import periods_a_year, show
 from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
 from slipstream.processes.gradient_report import when_text
 from slipstream.processes.sweep_run import STORAGE, Sweep, SweepTerms, run_sweep
+from slipstream.processes.sweep_worker import Objective
 from slipstream.simulation.sweep.executor import make_executor
 from slipstream.simulation.sweep.knobs import parse_knobs
 from slipstream.simulation.sweep.search import SearchTerms
@@ -52,8 +53,6 @@ def sweep(
     """Search parameters walk-forward; a run that was stopped continues where it was."""
     folder = output or Path("var") / "sweep" / slug
     try:
-        if objective not in ("sharpe", "growth"):
-            raise ConfigError(f"--objective {objective}: choose sharpe or growth")
         request = BacktestRequest(
             entry=find(slug),
             config=config,
@@ -74,7 +73,7 @@ def sweep(
             first_train=first_train,
             gap_hours=gap_hours,
             train_days=train_days,
-            objective=objective,  # type: ignore[arg-type]
+            objective=_objective(objective),
         )
         if fresh:
             (folder / STORAGE).unlink(missing_ok=True)
@@ -86,6 +85,13 @@ def sweep(
     show_folds(found)
     show(found.record)
     typer.echo(f"wrote {', '.join(str(path) for path in written)}")
+
+
+def _objective(text: str) -> Objective:
+    known: dict[str, Objective] = {"sharpe": "sharpe", "growth": "growth"}
+    if text not in known:
+        raise ConfigError(f"--objective {text}: choose {' or '.join(known)}")
+    return known[text]
 
 
 def _watched(
