@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ def test_costs_reduce_turnover() -> None:
         np.abs(optimize_portfolio_with_costs(alpha, beta, s, old, TransactionCostModel(fee, 0.0, 1e-7)) - old).sum()
         for fee in (0.0, 2e-4, 1e-3, 1e-2)
     ]
-    assert all(later < earlier for earlier, later in zip(turnover, turnover[1:], strict=False) if earlier > 0.0)
+    assert all(later < earlier for earlier, later in pairwise(turnover) if earlier > 0.0)
     assert turnover[-1] < 1e-9
 
 

@@ -84,7 +84,7 @@ class WalkTerms:
 
 @dataclass(frozen=True)
 class Walk:
-    """``record`` is the run; ``weights`` (D, N) are those after each decision at ``decided`` (D,), ``beta`` (D,) theirs."""
+    """``record`` is the run; ``weights`` (D, N) after each decision at ``decided`` (D,), and ``beta`` (D,) of them."""
 
     record: BacktestRecord
     coins: tuple[str, ...]

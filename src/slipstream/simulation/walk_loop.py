@@ -159,8 +159,8 @@ def walk(
     """Fill ``book`` (T, COLUMNS), ``coin_pnl`` (N,), ``held`` (D, N) weights after each decision, ``ends`` (N,).
 
     ``decides`` (D,) is the period after which a decision trades, -1 before the first. ``loadings`` and ``specific``
-    have one row, or one for each decision. Without ``optimise`` the weights are ``targets`` (D, N). ``lot`` (N,) is a lot's
-    notional at price 1, 0 for none. ``ends`` is where a silent coin was closed, in periods, else -1. Returns (how it
+    have one row, or one for each decision. Without ``optimise`` the weights are ``targets`` (D, N). ``lot`` (N,) is a
+    lot's notional at price 1, 0 for none. ``ends`` is where a silent coin was closed, in periods, else -1. Returns (how it
     ended, the period or decision where).
     """
     n = returns.shape[1]

@@ -245,7 +245,9 @@ def duality_gap(task: Problem, weights: Array, state: Array) -> float:
     slack = mu * (task.gross - total) if mu > 0.0 else 0.0
     gap = 0.5 * float(((u - exposure) ** 2).sum()) - float(nu @ (weights @ task.exposures)) + slack
     scale, unit = sizes(task)
-    size = scale * max(total, unit) + float(np.abs(nu) @ (np.abs(task.exposures).T @ np.abs(weights)))
+    moved = np.abs(weights - task.held)
+    paid = float((task.fee * moved + task.impact * moved * np.sqrt(moved)).sum())
+    size = scale * max(total, unit) + paid + float(np.abs(nu) @ (np.abs(task.exposures).T @ np.abs(weights)))
     return abs(gap) / size
 
 

@@ -30,6 +30,7 @@ from slipstream.core.compiled import compiled
 Array = npt.NDArray[np.float64]
 
 MAX_STEPS = 300
+FARTHEST = 3.0  # sizes of a slope by which one step may turn a pull; the line search may go farther
 CAREFUL = 60  # steps after which the dual must fall at every one
 SMALL = 64  # multipliers up to which plain loops beat a call of BLAS
 
@@ -164,6 +165,17 @@ def _solve(h: Array, damping: Array, g: Array, step: Array, size: int, low: Arra
         step[j] = total / low[j, j]
     step[size:] = 0.0
     return True
+
+
+@compiled
+def _shorten(step: Array, turn: Array, most: float) -> None:
+    """Cut a step that turns a pull by more than ``most``: where no weight moves, the model knows no right length."""
+    widest = abs(step[step.size - 1])
+    for i in range(turn.size):
+        widest = max(widest, abs(turn[i]))
+    if widest > most:
+        step *= most / widest
+        turn *= most / widest
 
 
 @compiled
@@ -327,6 +339,7 @@ def solve(
             turn[i] = 0.0
             for j in range(last):
                 turn[i] += rows[i, j] * step[j]
+        _shorten(step, turn, FARTHEST * scale)
         longest = -x[last] / step[last] if step[last] < 0.0 else 1e12
         begin = 0.0
         for j in range(size):
