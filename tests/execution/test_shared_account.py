@@ -6,13 +6,17 @@ from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_doubles import BUY, SELL, T0, D, Scripted, account, config
+from kernel_doubles import BUY, SELL, T0, D, Scripted, account, bbo, config, quote, ready, wire
+from kernel_doubles import fill as told
+from test_worker import only, target, want
 
 from slipstream.execution.kernel import Kernel
 from slipstream.execution.ledger import Ledger
 from slipstream.execution.permit import WATCH, Permit
+from slipstream.execution.settings import SECOND
 from slipstream.model.cloid import Cloid, pod_id
-from slipstream.model.events import Ack, Fill, FundingPayment
+from slipstream.model.commands import Place
+from slipstream.model.events import Ack, Closed, Fill, FundingPayment
 from slipstream.model.instrument import Side
 from slipstream.model.mandate import Halt, Resume, TradingState
 
@@ -100,3 +104,21 @@ def test_a_pod_that_nobody_watches_reduces_whatever_numbers_were_cleared_before(
     assert permit.state(0) is TradingState.ACTIVE
     permit.fold(Halt(79, TradingState.REDUCING, WATCH, "no beat of the breaker", "its beat comes back", 79))
     assert permit.state(0) is TradingState.REDUCING
+
+
+def test_while_reducing_what_is_owed_cannot_be_sold_a_second_time() -> None:
+    kernel, puppet = ready(owns_account=False)
+    bought = only(want(kernel, puppet, target("3", 1.0)))
+    kernel.step(told(bought, "3", 1, 7, T0 + SECOND))
+    assert kernel.desk.ledger.position("ETH") == 3
+    kernel.step(Halt(5, TradingState.REDUCING, "auditor", "a doubt", "itself", T0))
+    puppet.next = [quote(None, "2001", "3", reduce_only=True)]
+    (sold,) = list(wire(kernel.step(bbo(2000.0, 2001.0, T0 + 2 * SECOND))))
+    assert isinstance(sold, Place) and sold.side is SELL and sold.sz == 3
+    kernel.step(Closed(sold.cloid, 8, "filled", T0, D(3)))  # the venue says so, the fill has not come
+    for price in (2002, 2003):
+        puppet.next = [quote(None, str(price), "3", reduce_only=True)]
+        commands = list(wire(kernel.step(bbo(price - 1.0, float(price), T0 + 3 * SECOND))))
+        assert not [one for one in commands if isinstance(one, Place)]
+    kernel.step(told(sold, "3", 2, 8, T0 + 4 * SECOND))
+    assert kernel.desk.ledger.position("ETH") == 0

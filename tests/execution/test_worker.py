@@ -59,8 +59,9 @@ def test_between_it_crosses_when_patience_is_over() -> None:
     kernel.step(Ack(child.cloid, 7, T0))
     assert want(kernel, puppet, target("1", 0.5), T0 + 14 * SECOND) == []
     assert want(kernel, puppet, target("1", 0.5), T0 + 15 * SECOND) == [Cancel(child.cloid, "ETH")]
-    crossing = only(list(wire(kernel.step(Closed(child.cloid, 7, "canceled", T0, D("0.25"))))))
-    assert crossing.tif is Tif.IOC
+    assert wire(kernel.step(Closed(child.cloid, 7, "canceled", T0, D("0.25")))) == []  # its fill is on the way
+    crossing = only(list(wire(kernel.step(fill(child, "0.25", 1, 7, T0 + 15 * SECOND)))))
+    assert (crossing.tif, crossing.sz) == (Tif.IOC, D("0.75"))
 
 
 def test_a_deadline_crosses() -> None:
@@ -83,6 +84,20 @@ def test_the_next_child_waits_for_the_end_of_the_last_and_asks_only_for_the_rest
 
 def later(kernel: Kernel) -> list[Command]:
     return list(wire(kernel.step(bbo(2000.0, 2001.0, T0 + 2 * SECOND))))
+
+
+def test_an_end_that_is_told_before_its_fills_brings_no_second_child() -> None:
+    kernel, puppet = ready("3")
+    child = only(want(kernel, puppet, target("0", 1.0)))
+    assert (child.side, child.sz) == (SELL, D(3))
+    assert wire(kernel.step(Closed(child.cloid, 7, "filled", T0, D(3)))) == []
+    for second in range(1, 5):  # whatever the market does meanwhile
+        assert want(kernel, puppet, target("0", 1.0), T0 + second * SECOND) == []
+    kernel.step(fill(child, "2", 1, 7, T0 + 5 * SECOND))
+    assert want(kernel, puppet, target("0", 1.0), T0 + 6 * SECOND) == []
+    kernel.step(fill(child, "1", 2, 7, T0 + 5 * SECOND))
+    assert want(kernel, puppet, target("0", 1.0), T0 + 7 * SECOND) == []
+    assert kernel.desk.ledger.position("ETH") == 0
 
 
 def test_a_refused_child_pauses_before_the_next() -> None:

@@ -80,9 +80,10 @@ class Gate:
             return None
         position = self._ledger.position(place.coin)
         if position * place.side.sign < 0:
-            gone = replaced.order.cloid if replaced is not None else ""
-            rivals = [w.order for w in self._orders.live(place.coin) if w.order.side is place.side]
-            taken = sum((order.remaining for order in rivals if order.cloid != gone), ZERO)
+            # also what ended and still owes fills: on an account that others share the venue would not hold us to ours
+            taken = sum((size for side, size in self._orders.open_sizes(place.coin) if side is place.side), ZERO)
+            if replaced is not None and replaced.order.side is place.side:
+                taken -= replaced.order.remaining
             if place.sz <= abs(position) - taken:
                 return None
         if place.reduce_only and not reducing:

@@ -118,6 +118,10 @@ class OrderTable:
             if order.coin == coin:
                 yield order.side, order.remaining
 
+    def owes(self, coin: str) -> bool:
+        """Whether an order of a coin ended with fills that have not come: our position there is not the venue's."""
+        return any(working.order.coin == coin for working in self._owing.values())
+
     def register(self, command: Command, now_ns: int) -> None:
         """Note a command that is about to be sent; also how a journal's commands are folded at start-up."""
         if isinstance(command, Place):

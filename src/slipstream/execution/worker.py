@@ -4,7 +4,8 @@
 - between, it rests for (1 - urgency) of the kernel's patience after the Target came, then crosses;
 - past its deadline a Target with any urgency crosses;
 - crossing is an Ioc at most ``max_slippage`` beyond the touch;
-- the next child waits until the end of the last one is known, so a Target is never overshot by our own orders.
+- the next child waits until the end of the last one is known, and all its fills, so a Target is never overshot by our
+  own orders.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ class Worker:
             for child in children:
                 self._desk.cancel(child)
             return
-        if any(not _rests(child) for child in children):
+        # the end of a child may be told before its fills: the position is about to change
+        if self._desk.orders.owes(coin) or any(not _rests(child) for child in children):
             return
         place = self._child(job, instrument)
         if place is None or len(children) > 1:
