@@ -75,12 +75,14 @@ def panel_of(bars: Bars, rates: Array, notes: tuple[str, ...] = ()) -> Panel:
     )
 
 
-def load_panel(bars_file: Path, funding_file: Path, *, coins: tuple[str, ...] = ()) -> Panel:
-    """From files (see `slipstream.data.bars`), from the first hour of hourly funding on.
+def load_panel(
+    bars_file: Path, funding_file: Path, *, coins: tuple[str, ...] = (), hours: float | None = None
+) -> Panel:
+    """From files or a lake (see `slipstream.data.bars`), from the first hour of hourly funding on.
 
     Raises BarsError for files that cannot be used and where bars and funding do not meet.
     """
-    bars = read_bars(bars_file, coins=coins)
+    bars = read_bars(bars_file, coins=coins, hours=hours)
     step = round(bars.hours * HOUR_MS)
     if step % HOUR_MS:
         raise BarsError(f"{bars_file}: bars of {bars.hours:g} h; joint models need bars of whole hours")

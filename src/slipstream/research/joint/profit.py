@@ -65,7 +65,7 @@ def book_profit(panel: Panel, books: Array, width: int, cost: float) -> BookProf
     """
     gains = np.expm1(held_sum(panel.returns, width))
     paid_bar = np.nan_to_num(panel.rates).reshape(len(panel.stamps), panel.hours, -1).sum(axis=1)
-    formed: npt.NDArray[np.bool_] = np.isfinite(books).any(axis=1) & np.isfinite(gains).all(axis=1)
+    formed = np.logical_and(np.isfinite(books).any(axis=1), np.isfinite(gains).all(axis=1))
     held = np.where(formed[:, None], np.nan_to_num(books), 0.0)
     before = np.zeros_like(held)
     before[width:] = held[:-width]
