@@ -18,7 +18,7 @@ from slipstream.core.stats import performance
 from slipstream.research.report import Sweep, write_report
 from slipstream.research.report.comparison import compare
 from slipstream.research.report.figures import Report, report
-from slipstream.research.report.page import amount, chance, markdown, number, plain_markdown, share, signed
+from slipstream.research.report.page import amount, chance, length, markdown, number, plain_markdown, share, signed
 from slipstream.research.report.periods import DAY_MS, periods
 from slipstream.research.report.ratios import FIGURES, evidence, ratios
 from slipstream.research.report.sweep import as_sweep, judge
@@ -359,7 +359,9 @@ def test_every_record_has_a_page(kind: str, tmp_path: Path) -> None:
 
 
 def test_numbers_are_said_as_people_say_them() -> None:
-    assert (amount(-1234.4), amount(0.2), amount(None)) == ("−1,234", "+0", "–")
+    assert (amount(-1234.4), amount(0.2), amount(0.0), amount(None)) == ("−1,234", "+0.20", "+0.00", "–")
+    assert (share(-0.00012), signed(0.000004), signed(1e-9)) == ("−0.0120 %", "+0.0004 %", "0.00 %")
+    assert (length(59 / 1440), length(0.5), length(400)) == ("59 minutes", "12.0 hours", "400.0 days")
     assert (share(-0.12345), signed(0.12345), signed(0.0)) == ("−12.35 %", "+12.35 %", "0.00 %")
     assert (number(-0.001), number(1234.5)) == ("0.00", "1,234.50")
     assert (chance(1e-9), chance(0.0042), chance(0.5)) == ("<0.0001", "0.0042", "0.50")

@@ -152,7 +152,7 @@ def dates(axes: Any, ends: Sequence[int], narrow: bool) -> Any:
     formatter: Any = ConciseDateFormatter
     places = locator(minticks=3, maxticks=5 if narrow else 9)
     axes.xaxis.set_major_locator(places)
-    axes.xaxis.set_major_formatter(formatter(places))
+    axes.xaxis.set_major_formatter(formatter(places, show_offset=False))
     axes.grid(axis="x", visible=False)
     return np.asarray(ends, dtype="datetime64[ms]")
 
@@ -162,7 +162,11 @@ def money_axis(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(5 if axis.axis_name == "y" else 4))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: usd(value)))
+    low, high = axis.get_view_interval()
+    # where all ticks would round to one short amount they are written out
+    close = high - low < 0.02 * max(abs(low), abs(high))
+    digits = 2 if high - low < 5.0 else 0
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{digits}f}" if close else usd(value)))
 
 
 def share_axis(axis: Any) -> None:

@@ -312,12 +312,12 @@ def _verdict(money: Money, known: Evidence | None, judged: Judged | None, kept: 
         return "The account lost everything.", "down"
     if known is None or known.p is None or known.periods < 20:
         return "Too short to judge: the figures below are what happened, not what to expect.", ""
-    before = money.profit + money.cost
+    before, places = money.profit + money.cost, 0 if money.cost >= 100.0 else 2
     if money.profit <= 0.0 and before > 0.0:
-        text = f"Lost money; before costs of {money.cost:,.0f} USD it would have made {before:,.0f} USD."
+        text = f"Lost money; before costs of {money.cost:,.{places}f} USD it would have made {before:,.{places}f} USD."
         return text, "down"
     if money.profit <= 0.0:
-        return f"Lost money, even before costs of {money.cost:,.0f} USD.", "down"
+        return f"Lost money, even before costs of {money.cost:,.{places}f} USD.", "down"
     sure = known.p < 0.05 and known.mean > 0.0
     text = "more than chance easily explains" if sure else "but no more than chance can explain"
     text = f"Made money after costs, {text} (p = {known.p:.2g})."

@@ -11,6 +11,7 @@ from slipstream.research.report import charts
 from slipstream.research.report.charts import Picture, usd
 from slipstream.research.report.comparison import labels
 from slipstream.research.report.figures import Report
+from slipstream.research.report.page import share
 from slipstream.research.report.periods import periods
 
 
@@ -61,8 +62,8 @@ def _over_time(found: Report, costs: Array) -> dict[str, Picture]:
     peaks = np.maximum.accumulate(np.concatenate([[capital], wealth]))[1:]
     falls = 1.0 - wealth / peaks
     price = equity - capital - funding + np.cumsum(costs)
-    last = f"from {usd(capital)} to {usd(float(equity[-1]))} USD"
-    depth = f"the deepest fall is {falls.max():.1%} of the peak before it"
+    last = f"from {capital:,.0f} to {equity[-1]:,.0f} USD"
+    depth = f"the deepest fall is {share(float(falls.max()))} of the peak before it"
     paid = [("costs", -np.cumsum(costs)), ("funding", funding)]
     traded = np.asarray(s.turnover)
     held = found.holding

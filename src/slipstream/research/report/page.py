@@ -14,20 +14,34 @@ HERE = Path(__file__).parent
 NONE = "–"
 
 
-def amount(value: float | None, digits: int = 0) -> str:
-    """Signed USD: +1,234."""
-    return NONE if value is None else f"{_zero(value, digits):+,.{digits}f}".replace("-", "−")
+def amount(value: float | None, digits: int | None = None) -> str:
+    """Signed USD: +1,234; with cents below 100."""
+    if value is None:
+        return NONE
+    places = digits if digits is not None else 0 if abs(value) >= 99.995 else 2
+    return f"{_zero(value, places):+,.{places}f}".replace("-", "−")
 
 
-def share(value: float | None, digits: int = 2) -> str:
-    """Per cent of a share of 1."""
-    return NONE if value is None else f"{_zero(100.0 * value, digits):,.{digits}f} %".replace("-", "−")
+def share(value: float | None, digits: int | None = None) -> str:
+    """Per cent of a share of 1; four digits below 0.1 %."""
+    if value is None:
+        return NONE
+    places = digits if digits is not None else 4 if 5e-7 <= abs(value) < 1e-3 else 2
+    return f"{_zero(100.0 * value, places):,.{places}f} %".replace("-", "−")
 
 
-def signed(value: float | None, digits: int = 2) -> str:
+def length(days: float) -> str:
+    """How long a record is, in the unit that suits it."""
+    if days >= 2.0:
+        return f"{days:,.1f} days"
+    return f"{days * 24.0:.1f} hours" if days >= 1.0 / 12.0 else f"{days * 1_440.0:.0f} minutes"
+
+
+def signed(value: float | None, digits: int | None = None) -> str:
     """Per cent with its sign: a gain or a loss."""
     text = share(value, digits)
-    return f"+{text}" if value is not None and _zero(100.0 * value, digits) > 0.0 else text
+    rounds_to_zero = not any(digit in text for digit in "123456789")
+    return f"+{text}" if value is not None and value > 0.0 and not rounds_to_zero else text
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -101,6 +115,7 @@ def _environment(escape: bool) -> Any:
         "signed": signed,
         "short": lambda value: ("+" if value > 0.0 else "") + usd(value),
         "number": number,
+        "lasting": length,
         "chance": chance,
         "tone": tone,
         "md": plain_markdown,
