@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 
@@ -20,10 +21,12 @@ from slipstream.data.bars import read_bars
 from slipstream.processes.joint_study import HORIZONS, NO_DATA, asked, data_options, write
 from slipstream.research.joint.tables import when
 
+Array = npt.NDArray[np.float64]
+Stamps = npt.NDArray[np.int64]
 OUTPUT = Path("data/features")
 
 
-def factor_of(bars: Bars, horizon: int, window: int, method: WeightMethod) -> tuple[RollingFactor, np.ndarray]:
+def factor_of(bars: Bars, horizon: int, window: int, method: WeightMethod) -> tuple[RollingFactor, Stamps]:
     """The factor of the last ``window`` bars of ``horizon`` hours at every such bar, and these bars' closes, ms.
 
     Bars of H hours end where the data ends; a coin's weight is that of its mean volume over the window. Raises
@@ -44,13 +47,14 @@ def factor_of(bars: Bars, horizon: int, window: int, method: WeightMethod) -> tu
     return found, closes[len(closes) - len(returns) * width :][width - 1 :: width]
 
 
-def _mean(volume: np.ndarray, window: int) -> np.ndarray:
+def _mean(volume: Array, window: int) -> Array:
     total = np.cumsum(volume, axis=0)
     total[window:] = total[window:] - total[:-window]
-    return np.maximum(total, 0.0) / np.minimum(np.arange(1, len(volume) + 1), window)[:, None]
+    mean: Array = np.maximum(total, 0.0) / np.minimum(np.arange(1, len(volume) + 1), window)[:, None]
+    return mean
 
 
-def factor_csv(found: RollingFactor, closes: np.ndarray) -> str:
+def factor_csv(found: RollingFactor, closes: Stamps) -> str:
     """A row an H-hour bar: its close, the factor's return, the part it explains, how many coins it has."""
     lines = ["ts,time,factor_return,explained,coins"]
     for k in np.flatnonzero(np.isfinite(found.factor)):
@@ -60,7 +64,7 @@ def factor_csv(found: RollingFactor, closes: np.ndarray) -> str:
     return "\n".join(lines) + "\n"
 
 
-def coin_table(found: RollingFactor, closes: np.ndarray, coins: tuple[str, ...]) -> Any:
+def coin_table(found: RollingFactor, closes: Stamps, coins: tuple[str, ...]) -> Any:
     """A row a coin and bar: weight in the factor portfolio, beta, residual return, residual volatility of a bar."""
     import pandas as pd
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from slipstream.core.stats.bootstrap import Interval
 from slipstream.research.joint.folds import walk_forward
@@ -21,6 +22,7 @@ from slipstream.research.joint.quantiles import Tenth, quantile_table
 from slipstream.research.joint.resampling import Choice, choose, r2_interval, week_draws
 from slipstream.research.joint.samples import Samples, SampleTerms, normalised, samples
 
+Array = npt.NDArray[np.float64]
 BOOKS = ("joint", "carry")
 
 
@@ -174,7 +176,7 @@ def _books(panel: Panel, sample: Samples, fitted: Fitted, cost: float) -> dict[s
     }
 
 
-def _horizon(hours: int, part: _Part, counts: np.ndarray, choices: Mapping[str, tuple[Choice, int]]) -> Horizon:
+def _horizon(hours: int, part: _Part, counts: Array, choices: Mapping[str, tuple[Choice, int]]) -> Horizon:
     books = {}
     for name, (choice, k) in choices.items():
         book = part.books[name]
