@@ -11,7 +11,7 @@ from slipstream.research.report import charts
 from slipstream.research.report.charts import Picture, usd
 from slipstream.research.report.comparison import labels
 from slipstream.research.report.figures import Report
-from slipstream.research.report.page import share
+from slipstream.research.report.page import number, share
 from slipstream.research.report.periods import periods
 
 
@@ -67,9 +67,7 @@ def _over_time(found: Report, costs: Array) -> dict[str, Picture]:
     paid = [("costs", -np.cumsum(costs)), ("funding", funding)]
     traded = np.asarray(s.turnover)
     held = found.holding
-    about = f"mean gross {held.gross:.2f} × equity, most {held.gross_most:.2f}; mean net {held.net:+.2f}".replace(
-        "-", "−"
-    )
+    about = f"mean gross {held.gross:.2f} × equity, most {held.gross_most:.2f}; mean net {number(held.net)}"
     pace = f"mean {held.turnover_day:.2f} × equity a day; {usd(found.money.traded)} USD in all"
     return {
         "equity": charts.curves("Equity, USD", last, s.ends, lines, base=capital),
