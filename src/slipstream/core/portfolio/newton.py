@@ -36,6 +36,13 @@ SMALL = 64  # multipliers up to which plain loops beat a call of BLAS
 
 
 @compiled
+def _root(surplus: float, c: float, d: float) -> float:
+    """The positive x of ``d x^2 + c x = surplus``, without cancellation."""
+    bottom = math.sqrt(c * c + 4.0 * d * surplus) + c
+    return 2.0 * surplus / bottom if bottom > 0.0 else 0.0
+
+
+@compiled
 def respond(
     pull: float, mu: float, d: float, fee: float, impact: float, held: float, low: float, high: float
 ) -> tuple[float, float]:
@@ -48,19 +55,19 @@ def respond(
     slope = 0.0
     w = held
     if up > 0.0:
-        root = 2.0 * up / (math.sqrt(c * c + 4.0 * d * up) + c)
+        root = _root(up, c, d)
         w = held + root * root
         slope = root / (d * root + 0.5 * c) if root > 0.0 else 0.0
     else:
         down = d * held - pull - fee + (mu if held > 0.0 else -mu)
         if down > 0.0:
-            root = 2.0 * down / (math.sqrt(c * c + 4.0 * d * down) + c)
+            root = _root(down, c, d)
             w = held - root * root
             if w <= 0.0 and held > 0.0:
                 # to 0, and through it only if that still pays
                 w, beyond = 0.0, d * held - pull - fee - mu
                 if beyond > d * held + c * math.sqrt(held):
-                    root = 2.0 * beyond / (math.sqrt(c * c + 4.0 * d * beyond) + c)
+                    root = _root(beyond, c, d)
                     w = min(held - root * root, 0.0)
                 else:
                     root = 0.0
