@@ -9,6 +9,7 @@ A bar has three moments: its open, a look shortly after it, and its close. What 
   once a later price or the bar's range (its open and close, where no high and low are known) goes beyond that price: a
   mere touch fills nothing, for others were there before us.
 - Funding falls due at the close, on the position held then, at the mean of open and close: ``-position * mean * rate``.
+  The mean hourly rate of the bar is told as the coin's context, within the bar's last hour.
 - Timers that are due by a moment are delivered at that moment, once each, in the order of their times and names.
 
 Everything is exact Decimal but the public prices; the same bars give the same commands, to the byte.
@@ -29,6 +30,7 @@ from slipstream.model.commands import Cancel, Command, Modify, Place, Query, Rep
 from slipstream.model.events import (
     AccountState,
     Ack,
+    AssetContext,
     Bbo,
     CancelReject,
     Candle,
@@ -317,6 +319,7 @@ def _close(bars: Bars, t: int, venue: BarVenue) -> None:
             venue.sweep(coin, Decimal(repr(low)), Decimal(repr(high)))
         if bars.funding is not None:
             venue.settle(coin, (first + last) / 2.0, float(bars.funding[t, j]))
+            _tell_rate(bars, t, j, venue)
     for j, coin in enumerate(bars.coins):
         venue.price(coin, float(bars.close[t, j]))
     step = round(bars.hours * HOUR_NS)
@@ -331,6 +334,16 @@ def _close(bars: Bars, t: int, venue: BarVenue) -> None:
             "hl", coin, step, int(bars.opened[t]) * MS, first, high, low, last, volume, venue.now_ns, venue.now_ns
         )
         venue.out.append(event)
+
+
+def _tell_rate(bars: Bars, t: int, j: int, venue: BarVenue) -> None:
+    """What the venue said the bar's rate was, before it settled; nothing of a settlement that the source lacks."""
+    assert bars.funding is not None
+    last, rate = float(bars.close[t, j]), float(bars.funding[t, j]) / bars.hours
+    lacking = bars.funding_gaps is not None and bars.funding_gaps[t, j] > 0
+    if np.isfinite(last) and np.isfinite(rate) and not lacking:
+        before = venue.now_ns - 1
+        venue.out.append(AssetContext("hl", bars.coins[j], last, last, rate, 0.0, before, before))
 
 
 def _range(bars: Bars, t: int, j: int) -> tuple[float, float]:
