@@ -53,6 +53,7 @@ def sweep(
     """Search parameters walk-forward; a run that was stopped continues where it was."""
     folder = output or Path("var") / "sweep" / slug
     try:
+        aim = _objective(objective)
         request = BacktestRequest(
             entry=find(slug),
             config=config,
@@ -73,7 +74,7 @@ def sweep(
             first_train=first_train,
             gap_hours=gap_hours,
             train_days=train_days,
-            objective=_objective(objective),
+            objective=aim,
         )
         if fresh:
             (folder / STORAGE).unlink(missing_ok=True)
