@@ -102,15 +102,16 @@ def by_cvxportfolio(market: Market, forecasts: Forecasts, steps: int) -> float:
     risk = cvx.FactorModelCovariance(
         F=exposure, d=pd.Series(c.specific, index=coins), Sigma_F=pd.DataFrame(np.eye(FACTORS))
     )
-    spend = cvx.TransactionCost(a=4.5e-4, b=1.0, volume_hat=1e8, sigma=1e-3, exponent=1.5)
+    volume, sigma = pd.Series(1e8, index=coins), pd.Series(1e-3, index=coins)
+    spend = cvx.TransactionCost(a=4.5e-4, b=1.0, volume_hat=volume, sigma=sigma, exponent=1.5)
     beta = pd.Series(forecasts.beta[0], index=coins)
     policy = cvx.SinglePeriodOptimization(
         cvx.ReturnsForecast(alpha) - 0.5 * risk - spend,
-        [cvx.LeverageLimit(1.0), cvx.FactorNeutral(pd.DataFrame([beta]))],
+        [cvx.LeverageLimit(1.0), cvx.FactorNeutral(beta)],
         solver="CLARABEL",
         include_cash_return=False,
     )
-    charged = cvx.TransactionCost(a=4.5e-4, b=1.0, volume_hat=1e8, sigma=1e-3, exponent=1.5)
+    charged = cvx.TransactionCost(a=4.5e-4, b=1.0, volume_hat=volume, sigma=sigma, exponent=1.5)
     simulator = cvx.MarketSimulator(market_data=data, costs=[charged], cash_key="cash", round_trades=False)
     begin = time.perf_counter()
     simulator.backtest(policy, start_time=index[0], end_time=index[steps], initial_value=1e6)

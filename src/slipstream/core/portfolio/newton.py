@@ -30,6 +30,7 @@ from slipstream.core.compiled import compiled
 Array = npt.NDArray[np.float64]
 
 MAX_STEPS = 300
+TINY = 1e-290  # below it products underflow, and what is left of a slope is nothing
 FARTHEST = 3.0  # sizes of a slope by which one step may turn a pull; the line search may go farther
 CAREFUL = 60  # steps after which the dual must fall at every one
 SMALL = 64  # multipliers up to which plain loops beat a call of BLAS
@@ -38,8 +39,9 @@ SMALL = 64  # multipliers up to which plain loops beat a call of BLAS
 @compiled
 def _root(surplus: float, c: float, d: float) -> float:
     """The positive x of ``d x^2 + c x = surplus``, without cancellation."""
-    bottom = math.sqrt(c * c + 4.0 * d * surplus) + c
-    return 2.0 * surplus / bottom if bottom > 0.0 else 0.0
+    if surplus < TINY:
+        return 0.0
+    return 2.0 * surplus / (math.sqrt(c * c + 4.0 * d * surplus) + c)
 
 
 @compiled
