@@ -171,6 +171,7 @@ class Allocator:
         every = min(self.host.fund.allocation.every_s, self.host.fund.lease.renew_s)
         while True:
             began = time.monotonic()
+            self.host.work.done()
             done = await self.cycle()
             await asyncio.sleep(max(0.0, every - (time.monotonic() - began)) if done else min(0.5, every))
 

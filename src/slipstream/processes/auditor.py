@@ -220,6 +220,7 @@ class AuditorProcess:
         every = self.host.fund.audit.every_s
         due = time.monotonic()
         while True:
+            self.host.work.done()
             await self.cycle()
             due = max(due + every, time.monotonic())
             await asyncio.sleep(max(0.0, due - time.monotonic()))

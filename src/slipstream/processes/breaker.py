@@ -230,6 +230,7 @@ class Breaker:
     async def watch(self) -> None:
         """Tick, and look at the account whenever something is amiss."""
         while True:
+            self.host.work.done()
             tick = self.tick()
             await self.take(tick)
             troubled = needs_sight(self.terms, self._story.state, tick.ns, tick.wall_ns)

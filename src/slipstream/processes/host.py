@@ -20,7 +20,24 @@ from slipstream.runtime.clock import ScaledClock, WallClock, venue_clock
 from slipstream.runtime.pacing import keep_pace
 
 BEAT_EVERY = 1.0  # wall seconds
+STALLED = 30.0  # wall seconds without a round of work: longer than any request takes
 VENUE_PATIENCE = 60.0  # wall seconds to wait for a local venue that is still starting
+
+
+class Work:
+    """When a process last did what it is for. One that no longer does must not say that it lives."""
+
+    def __init__(self) -> None:
+        self._done_at = time.monotonic()
+
+    def done(self) -> None:
+        """Another round."""
+        self._done_at = time.monotonic()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether rounds have ceased."""
+        return time.monotonic() - self._done_at > STALLED
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -32,6 +49,7 @@ class Host(msgspec.Struct, frozen=True):
     bus: Bus
     topics: Topics
     run: int
+    work: Work = msgspec.field(default_factory=Work)
 
     @property
     def speed(self) -> float:
@@ -39,12 +57,13 @@ class Host(msgspec.Struct, frozen=True):
         return self.clock.speed
 
     async def beat(self) -> None:
-        """Beat until cancelled."""
+        """Beat until cancelled, while the process is at work."""
         seq = 0
         while True:
-            seq += 1
-            beat = Beat(self.name, os.getpid(), self.run, seq, self.clock.now(), time.time_ns())
-            await self.bus.publish(self.topics.beat(self.name), beat)
+            if not self.work.stalled:
+                seq += 1
+                beat = Beat(self.name, os.getpid(), self.run, seq, self.clock.now(), time.time_ns())
+                await self.bus.publish(self.topics.beat(self.name), beat)
             await asyncio.sleep(BEAT_EVERY)
 
 
