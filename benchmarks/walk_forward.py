@@ -111,7 +111,7 @@ def by_cvxportfolio(market: Market, forecasts: Forecasts, steps: int) -> float:
         solver="CLARABEL",
         include_cash_return=False,
     )
-    charged = cvx.TransactionCost(a=4.5e-4, b=1.0, volume_hat=volume, sigma=sigma, exponent=1.5)
+    charged = cvx.TransactionCost(a=4.5e-4, b=1.0, sigma=sigma, exponent=1.5)
     simulator = cvx.MarketSimulator(market_data=data, costs=[charged], cash_key="cash", round_trades=False)
     begin = time.perf_counter()
     simulator.backtest(policy, start_time=index[0], end_time=index[steps], initial_value=1e6)
