@@ -13,12 +13,14 @@ from slipstream.late import LATE
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", "alerts", "record"}
-RESEARCH = {"compact", "import", "lake", "backtest", "sweep", "new-strategy"}
+RESEARCH = {"compact", "import", "lake", "backtest", "sweep", "new-strategy", "train", "research"}
 CRON = {"record-bbo", "candidates", "watchlist", "volume-gap"}
 OPERATOR = {"status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top"}
 COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "replay", "report"}
 GROUPS = {
-    "pod": ("brawler", "gradient"),
+    "pod": ("brawler", "gradient", "carry", "template"),
+    "train": ("carry",),
+    "research": ("reproduce",),
     "breaks": ("explain", "resolve"),
     "lake": ("show", "verify", "adopt", "bars"),
 }

@@ -59,6 +59,10 @@ LATE: dict[str, dict[str, tuple[str, str]]] = {
     "slipstream.processes.sweep": {
         "sweep": ("sweep", "Search parameters walk-forward; a run that was stopped continues where it was.")
     },
+    "slipstream.processes.groups": {
+        "train": ("train", "Train a model that a live pod predicts with."),
+        "research": ("research", "Run the research end to end."),
+    },
     "slipstream.processes.new_strategy": {
         "new_strategy": (
             "new-strategy",

@@ -30,6 +30,7 @@ from slipstream.core.compiled import compiled
 Array = npt.NDArray[np.float64]
 
 MAX_STEPS = 300
+PATIENT = 12  # steps before a step that mends nothing counts as a sign that the model is wrong
 TINY = 1e-290  # below it products underflow, and what is left of a slope is nothing
 FARTHEST = 3.0  # sizes of a slope by which one step may turn a pull; the line search may go farther
 CAREFUL = 60  # steps after which the dual must fall at every one
@@ -325,7 +326,7 @@ def solve(
             free[j] += a * a / d[i]
             floor[j] += 2e-15 * a * min(scale / d[i], max(abs(low[i]), abs(high[i]), abs(held[i])))
     x[last] = max(0.0, x[last]) if limit < np.inf else 0.0
-    damp, error, steps = 0.0, np.inf, 0
+    damp, error, steps, before, cut = 0.0, np.inf, 0, np.inf, False
     while True:
         _pulls(alpha, rows, x, pull)
         _answer(pull, x[last], d, fee, impact, held, low, high, w, s)
@@ -333,6 +334,9 @@ def solve(
         error = _error(g, x, max(gross, size_of_w), limit, factors, widest, floor, scale)
         if error <= tolerance or steps == MAX_STEPS:
             break
+        stuck = steps > PATIENT and error > 0.95 * before
+        before = error
+        damp = max(1e-6, 10.0 * damp) if stuck or cut else 0.1 * damp if damp > 1e-8 else 0.0
         steps += 1
         _curvature(rows, w, s, factors, h)
         for j in range(size):
@@ -342,7 +346,7 @@ def solve(
         if sound and bound and x[last] <= 0.0 and step[last] <= 0.0:
             sound = _solve(h, damping, g, step, last, lower)
         if not sound:
-            damp = max(1e-8, 10.0 * damp)
+            damp, before = max(1e-7, 100.0 * damp), np.inf
             continue
         for i in range(n):
             turn[i] = 0.0
@@ -361,10 +365,10 @@ def solve(
         if t == 0.0:
             if damp > 1e6:
                 break
-            damp = max(1e-6, 100.0 * damp)
+            damp, before = max(1e-5, 1000.0 * damp), np.inf
             continue
         for j in range(size):
             x[j] += t * step[j]
         x[last] = 0.0 if t == longest else max(0.0, x[last])
-        damp = max(1e-6, 10.0 * damp) if t < 0.05 else damp * 0.1 if damp > 1e-8 else 0.0
+        cut = t < 0.05
     return error, steps

@@ -120,8 +120,8 @@ class Stream:
                 reason = f"{type(errors.exceptions[0]).__name__}: {errors.exceptions[0]}"
             finally:
                 self._broken.cancel()
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        ours = asyncio.current_task()
+        if ours is not None and ours.cancelling():
             # a group that fails while it is cancelled tells of the failure alone (Python 3.11): the stop would be lost
             raise asyncio.CancelledError
         return reason or f"closed by the venue, code {socket.close_code}"
