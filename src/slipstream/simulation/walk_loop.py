@@ -14,6 +14,7 @@ import numpy.typing as npt
 from slipstream.core.compiled import compiled
 from slipstream.core.portfolio.lots import repair
 from slipstream.core.portfolio.newton import solve
+from slipstream.core.portfolio.proof import sizes
 
 Array = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
@@ -72,19 +73,6 @@ def trade(wanted: Array, units: Array, price: Array, costs: Array, coin_pnl: Arr
 
 
 @compiled
-def size_of(slope: float, loadings: Array, specific: Array, held: Array, cap: Array, gross: float) -> float:
-    """The size of a weight worth speaking of, as the solver wants it."""
-    largest, most = 0.0, 0.0
-    for i in range(held.size):
-        own = specific[i]
-        for k in range(loadings.shape[1]):
-            own += loadings[i, k] * loadings[i, k]
-        largest = max(largest, min(slope / own, max(cap[i], abs(held[i]))))
-        most = max(most, abs(held[i]))
-    return max(min(gross, largest), most)
-
-
-@compiled
 def choose(
     alpha: Array,
     beta: Array,
@@ -106,7 +94,6 @@ def choose(
     """
     n, k = loadings.shape
     fee, impact, low, high, a = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    scale = 0.0
     exposure = np.zeros(k)
     root = math.sqrt(equity)
     for i in range(n):
@@ -115,20 +102,11 @@ def choose(
         a[i] = alpha[i] if may[i] > 0.0 else 0.0
         high[i] = cap[i] if may[i] > 0.0 else held[i] if may[i] < 0.0 else 0.0
         low[i] = -cap[i] if may[i] > 0.0 else high[i]
-        scale = max(scale, abs(a[i]))
         for j in range(k):
             rows[i, j] = loadings[i, j]
             exposure[j] += loadings[i, j] * held[i]
         rows[i, k] = beta[i] if may[i] != 0.0 else 0.0
-    for i in range(n):
-        risk = specific[i] * held[i]
-        for j in range(k):
-            risk += loadings[i, j] * exposure[j]
-        scale = max(scale, abs(risk))
-    if scale == 0.0:
-        weights[:] = 0.0
-        return 0.0
-    unit = size_of(scale, loadings, specific, held, cap, gross)
+    scale, unit = sizes(a, loadings, specific, held, low, high, gross)
     state[:k] = exposure
     error, _ = solve(a, rows, k, specific, fee, impact, held, low, high, gross, scale, unit, state, weights, 1e-9)
     return error

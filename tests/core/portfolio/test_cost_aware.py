@@ -15,7 +15,8 @@ from benchmarks.optimiser import Peer, random_problem, usual_problem
 from slipstream.core.portfolio.cost_aware import OptimiserFailed, problem, solve_cost_aware, solve_problem
 from slipstream.core.portfolio.covariance import FactorCovariance, SingularCovariance, factorised
 from slipstream.core.portfolio.neutral import neutral_weights, scaled_to_gross
-from slipstream.core.portfolio.newton import respond
+from slipstream.core.portfolio.proof import errors, sizes
+from slipstream.core.portfolio.response import respond
 
 REFERENCE = Path(__file__).resolve().parents[3] / "../shared/reference/math/09_portfolio.json"
 
@@ -113,6 +114,25 @@ def test_no_direction_improves_the_answer() -> None:
             other = found.weights + size * step / np.linalg.norm(step)
             other *= min(1.0, task.gross / np.abs(other).sum())
             assert task.objective(other) <= found.objective + 1e-13
+
+
+def test_the_proof_sees_a_wrong_answer() -> None:
+    task = usual_problem(30, 4, 8)
+    c, found = task.covariance, solve_problem(task)
+    asked = (task.alpha, c.loadings, c.specific)
+    bounds = (task.held, task.low, task.high, task.gross)
+    size = sizes(*asked, *bounds)
+
+    def proof(weights: Any, state: Any) -> tuple[float, float]:
+        return errors(*asked, task.exposures, task.fee, task.impact, *bounds, weights, state, *size)
+
+    assert max(proof(found.weights, found.state)) < 1e-9
+    for place in range(30):
+        wrong = found.weights.copy()
+        wrong[place] += 1e-4
+        assert proof(wrong, found.state)[0] > 1e-5
+    assert max(proof(found.weights, found.state * 1.01)) > 1e-4
+    assert proof(found.weights * 1.1, found.state)[0] > 1e-3
 
 
 def test_dense_and_factor_form_agree() -> None:

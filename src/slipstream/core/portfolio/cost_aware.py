@@ -7,7 +7,7 @@
 
 Alpha, S and the costs are in returns over the same holding period; weights are multiples of equity. The problem is not
 homogeneous: never rescale its answer, put the bound into it. The solver is in `newton`; what it returns is judged here
-by the conditions of optimality and by the gap between the primal and the dual, and refused where either is too large.
+by the conditions of optimality and by the duality gap (`proof`), and refused where either is too large.
 
 Reference: mathematical specification, section 9.2.
 """
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from slipstream.core.portfolio.covariance import FactorCovariance, factorised
 from slipstream.core.portfolio.neutral import exposure_columns, vector
 from slipstream.core.portfolio.newton import solve
+from slipstream.core.portfolio.proof import errors, sizes
 
 Array = npt.NDArray[np.float64]
 
@@ -137,7 +138,7 @@ def solve_problem(task: Problem, start: Array | None = None) -> Solution:
         state[:] = start
     elif task.held.any():
         state[:k] = task.held @ c.loadings
-    scale, unit = sizes(task)
+    scale, unit = sizes(task.alpha, c.loadings, c.specific, task.held, task.low, task.high, task.gross)
     weights = np.empty(n)
     _, steps = solve(
         task.alpha,
@@ -156,8 +157,22 @@ def solve_problem(task: Problem, start: Array | None = None) -> Solution:
         weights,
         TOLERANCE,
     )
-    kkt = violation(task, weights, state[k:-1], float(state[-1]), (scale, unit))
-    gap = duality_gap(task, weights, state, (scale, unit))
+    kkt, gap = errors(
+        task.alpha,
+        c.loadings,
+        c.specific,
+        task.exposures,
+        task.fee,
+        task.impact,
+        task.held,
+        task.low,
+        task.high,
+        task.gross,
+        weights,
+        state,
+        scale,
+        unit,
+    )
     if not max(kkt, gap) <= ACCEPTED:
         raise OptimiserFailed(
             f"no optimum proved in {steps} steps: conditions violated by {kkt:.2g}, duality gap {gap:.2g} (relative). "
@@ -192,63 +207,6 @@ def solve_cost_aware(
     """`problem` and `solve_problem` in one. Raises ValueError, SingularCovariance, OptimiserFailed."""
     task = problem(alpha, exposures, covariance, fee=fee, impact=impact, held=held, gross=gross, low=low, high=high)
     return solve_problem(task, start)
-
-
-def sizes(task: Problem) -> tuple[float, float]:
-    """How large slopes (units of alpha) and weights are in this problem: errors are relative to these two."""
-    c = task.covariance
-    slope = max(float(np.abs(task.alpha).max()), float(np.abs(c.times(task.held)).max())) or 1.0
-    alone = slope / (c.specific + (c.loadings**2).sum(axis=1))
-    reach = np.maximum(np.maximum(np.abs(task.low), np.abs(task.high)), np.abs(task.held))
-    weight = min(task.gross, float(np.minimum(alone, reach).max()))
-    return slope, max(weight, float(np.abs(task.held).max())) or 1.0
-
-
-def violation(task: Problem, weights: Array, nu: Array, mu: float, size: tuple[float, float] | None = None) -> float:
-    """The largest violation of a condition of optimality, relative to the problem's `sizes`.
-
-    Written from the definition of the problem, not from the solver: w is best if 0 lies between the slopes of the
-    Lagrangian to its left and to its right (a bound in the way counts as the slope it blocks).
-    """
-    scale, unit = size or sizes(task)
-    pull = task.alpha - task.covariance.times(weights) - task.exposures @ nu
-    moved = weights - task.held
-    edge = 1.5 * task.impact * np.sqrt(np.abs(moved))
-    right = pull - np.where(moved >= 0.0, task.fee + edge, -(task.fee + edge)) - np.where(weights >= 0.0, mu, -mu)
-    left = pull - np.where(moved > 0.0, task.fee + edge, -(task.fee + edge)) - np.where(weights > 0.0, mu, -mu)
-    right = np.where(weights >= task.high, -np.inf, right)
-    left = np.where(weights <= task.low, np.inf, left)
-    slopes = float(np.maximum(np.maximum(right, -left), 0.0).max()) / scale
-    total = float(np.abs(weights).sum())
-    outside = np.abs(weights @ task.exposures)
-    widest = np.abs(task.exposures).max(axis=0) * max(total, unit)
-    exposed = float(np.divide(outside, widest, out=np.zeros_like(outside), where=widest > 0.0).max(initial=0.0))
-    over = 0.0
-    if np.isfinite(task.gross):
-        over = max(0.0, total - task.gross) / task.gross
-        over = max(over, abs(total - task.gross) / task.gross * min(1.0, mu / scale))
-    beyond = np.maximum(weights - task.high, task.low - weights).max()
-    return max(slopes, exposed, over, float(beyond) / unit, -mu / scale)
-
-
-def duality_gap(task: Problem, weights: Array, state: Array, size: tuple[float, float] | None = None) -> float:
-    """Dual less primal objective, over the size of the objective's parts: 0 at the optimum, by weak duality never less.
-
-    With each weight the best answer to the multipliers (which `violation` checks), the dual at them is
-    ``|u|^2 / 2 + sum phi_i + mu L``.
-    """
-    k = task.covariance.loadings.shape[1]
-    u, nu, mu = state[:k], state[k:-1], float(state[-1])
-    exposure = task.covariance.loadings.T @ weights
-    total = float(np.abs(weights).sum())
-    # the parts that the primal and the dual have in common cancel by hand, so that rounding does not
-    slack = mu * (task.gross - total) if mu > 0.0 else 0.0
-    gap = 0.5 * float(((u - exposure) ** 2).sum()) - float(nu @ (weights @ task.exposures)) + slack
-    scale, unit = size or sizes(task)
-    moved = np.abs(weights - task.held)
-    paid = float((task.fee * moved + task.impact * moved * np.sqrt(moved)).sum())
-    whole = scale * max(total, unit) + paid + float(np.abs(nu) @ (np.abs(task.exposures).T @ np.abs(weights)))
-    return abs(gap) / whole
 
 
 def _advice(task: Problem) -> str:

@@ -7,7 +7,7 @@ Maximise over w ::
 
 With y = B'w split off (multipliers u), E'w = 0 (nu) and the gross bound (mu >= 0), each weight answers the multipliers
 alone: it maximises ``p w - d w^2 / 2 - f |w - w0| - l |w - w0|^1.5 - mu |w|`` with ``p = a - B u - E nu``, which is a
-quadratic in sqrt|w - w0| with kinks at w0 and 0 (`respond`). What is left is to minimise the dual, convex and once
+quadratic in sqrt|w - w0| with kinks at w0 and 0 (`response`). What is left is to minimise the dual, convex and once
 differentiable in K + E + 1 numbers, of gradient ``(u - B'w, -E'w, L - sum |w|)``. A Newton step costs N (K + E + 1)^2,
 and no N x N matrix appears.
 
@@ -26,60 +26,16 @@ import numpy as np
 import numpy.typing as npt
 
 from slipstream.core.compiled import compiled
+from slipstream.core.portfolio.response import respond
 
 Array = npt.NDArray[np.float64]
 
-MAX_STEPS = 300
-PATIENT = 12  # steps before a step that mends nothing counts as a sign that the model is wrong
-TINY = 1e-290  # below it products underflow, and what is left of a slope is nothing
+MAX_STEPS = 500
+TURN = 70  # steps one way before the other is tried
+PATIENT = 12  # steps after which a step that goes too far counts as a sign that the model is wrong
 FARTHEST = 3.0  # sizes of a slope by which one step may turn a pull; the line search may go farther
 CAREFUL = 60  # steps after which the dual must fall at every one
 SMALL = 64  # multipliers up to which plain loops beat a call of BLAS
-
-
-@compiled
-def _root(surplus: float, c: float, d: float) -> float:
-    """The positive x of ``d x^2 + c x = surplus``, without cancellation."""
-    if surplus < TINY:
-        return 0.0
-    return 2.0 * surplus / (math.sqrt(c * c + 4.0 * d * surplus) + c)
-
-
-@compiled
-def respond(
-    pull: float, mu: float, d: float, fee: float, impact: float, held: float, low: float, high: float
-) -> tuple[float, float]:
-    """A weight's answer to its multipliers, and by how much it moves with ``pull``. ``d`` must be positive."""
-    flip = 1.0
-    if held < 0.0:
-        flip, pull, held, low, high = -1.0, -pull, -held, -high, -low
-    c = 1.5 * impact
-    up = pull - d * held - fee - mu
-    slope = 0.0
-    w = held
-    if up > 0.0:
-        root = _root(up, c, d)
-        w = held + root * root
-        slope = root / (d * root + 0.5 * c) if root > 0.0 else 0.0
-    else:
-        down = d * held - pull - fee + (mu if held > 0.0 else -mu)
-        if down > 0.0:
-            root = _root(down, c, d)
-            w = held - root * root
-            if w <= 0.0 and held > 0.0:
-                # to 0, and through it only if that still pays
-                w, beyond = 0.0, d * held - pull - fee - mu
-                if beyond > d * held + c * math.sqrt(held):
-                    root = _root(beyond, c, d)
-                    w = min(held - root * root, 0.0)
-                else:
-                    root = 0.0
-            slope = root / (d * root + 0.5 * c) if root > 0.0 else 0.0
-    if w > high:
-        w, slope = high, 0.0
-    if w < low:
-        w, slope = low, 0.0
-    return flip * w, slope
 
 
 @compiled
@@ -178,14 +134,51 @@ def _solve(h: Array, damping: Array, g: Array, step: Array, size: int, low: Arra
 
 
 @compiled
-def _shorten(step: Array, turn: Array, most: float) -> None:
-    """Cut a step that turns a pull by more than ``most``: where no weight moves, the model knows no right length."""
-    widest = abs(step[step.size - 1])
-    for i in range(turn.size):
-        widest = max(widest, abs(turn[i]))
-    if widest > most:
-        step *= most / widest
-        turn *= most / widest
+def _direction(
+    rows: Array,
+    h: Array,
+    g: Array,
+    free: Array,
+    damp: float,
+    bound: bool,
+    edge: bool,
+    most: float,
+    ceiling: float,
+    damping: Array,
+    lower: Array,
+    step: Array,
+    turn: Array,
+) -> bool:
+    """Fill the damped Newton step and what it turns every pull by; False where it cannot be solved for.
+
+    A step that turns a pull by more than ``most`` follows a direction along which no weight moves and the model knows
+    no right length: damping up to ``ceiling`` shortens that part of it, and what is left is cut as a whole. ``bound``
+    says that the gross bound's multiplier takes part, ``edge`` that it stands at 0 and may only rise.
+    """
+    size = g.size
+    last = size - 1
+    least = 1e-10
+    while True:
+        for j in range(size):
+            damping[j] = damp * h[j, j] + max(least, damp * 1e-4) * free[j]
+        sound = _solve(h, damping, g, step, size if bound else last, lower)
+        if sound and bound and edge and step[last] <= 0.0:
+            sound = _solve(h, damping, g, step, last, lower)
+        if not sound:
+            return False
+        widest = abs(step[last])
+        for i in range(turn.size):
+            turn[i] = 0.0
+            for j in range(last):
+                turn[i] += rows[i, j] * step[j]
+            widest = max(widest, abs(turn[i]))
+        if widest <= most:
+            return True
+        if least >= ceiling:
+            step *= most / widest
+            turn *= most / widest
+            return True
+        least *= 100.0
 
 
 @compiled
@@ -236,8 +229,11 @@ def _length(
     held: Array,
     low: Array,
     high: Array,
-) -> float:
-    """How far to go along ``step``, whose slope at 0 is ``begin`` < 0; 0 where no length falls."""
+) -> tuple[float, float]:
+    """How far to go along ``step``, whose slope at 0 is ``begin`` < 0; 0 where no length falls.
+
+    And how far the slope had turned at the length accepted: 0 at the lowest point, 1 as steep up as it began down.
+    """
     allowed = 0.0 if careful else -0.5 * begin
     t = min(1.0, longest)
     slope = _along(t, pull, turn, x, step, factors, limit, d, fee, impact, held, low, high)
@@ -249,7 +245,7 @@ def _length(
             if there > 0.0:
                 break
             t, slope, grown = far, there, grown + 1
-        return t
+        return t, -slope / begin
     near, far, at_near, at_far = 0.0, t, begin, slope
     for k in range(80):
         share = at_near / (at_near - at_far)
@@ -262,8 +258,8 @@ def _length(
         else:
             far, at_far = t, slope
             if slope <= 0.1 * allowed:
-                return t
-    return near
+                return t, -slope / begin
+    return near, 0.0
 
 
 @compiled
@@ -326,7 +322,7 @@ def solve(
             free[j] += a * a / d[i]
             floor[j] += 2e-15 * a * min(scale / d[i], max(abs(low[i]), abs(high[i]), abs(held[i])))
     x[last] = max(0.0, x[last]) if limit < np.inf else 0.0
-    damp, error, steps, before, cut = 0.0, np.inf, 0, np.inf, False
+    damp, error, steps = 0.0, np.inf, 0
     while True:
         _pulls(alpha, rows, x, pull)
         _answer(pull, x[last], d, fee, impact, held, low, high, w, s)
@@ -334,41 +330,32 @@ def solve(
         error = _error(g, x, max(gross, size_of_w), limit, factors, widest, floor, scale)
         if error <= tolerance or steps == MAX_STEPS:
             break
-        stuck = steps > PATIENT and error > 0.95 * before
-        before = error
-        damp = max(1e-6, 10.0 * damp) if stuck or cut else 0.1 * damp if damp > 1e-8 else 0.0
         steps += 1
         _curvature(rows, w, s, factors, h)
-        for j in range(size):
-            damping[j] = damp * h[j, j] + max(1e-10, damp * 1e-4) * free[j]
         bound = limit < np.inf and (x[last] > 0.0 or g[last] < 0.0)
-        sound = _solve(h, damping, g, step, size if bound else last, lower)
-        if sound and bound and x[last] <= 0.0 and step[last] <= 0.0:
-            sound = _solve(h, damping, g, step, last, lower)
-        if not sound:
-            damp, before = max(1e-7, 100.0 * damp), np.inf
+        # two ways to keep a step to the problem's size, each of which some problem takes badly: they take turns
+        ceiling = 0.0 if (steps // TURN) % 2 == 0 else 1e-3
+        edge = x[last] <= 0.0
+        if not _direction(rows, h, g, free, damp, bound, edge, FARTHEST * scale, ceiling, damping, lower, step, turn):
+            damp = max(1e-8, 10.0 * damp)
             continue
-        for i in range(n):
-            turn[i] = 0.0
-            for j in range(last):
-                turn[i] += rows[i, j] * step[j]
-        _shorten(step, turn, FARTHEST * scale)
         longest = -x[last] / step[last] if step[last] < 0.0 else 1e12
         begin = 0.0
         for j in range(size):
             begin += g[j] * step[j]
-        t = 0.0
+        t, over = 0.0, 0.0
         if begin < 0.0:
-            t = _length(
+            t, over = _length(
                 begin, longest, steps > CAREFUL, pull, turn, x, step, factors, limit, d, fee, impact, held, low, high
             )
         if t == 0.0:
             if damp > 1e6:
                 break
-            damp, before = max(1e-5, 1000.0 * damp), np.inf
+            damp = max(1e-6, 100.0 * damp)
             continue
         for j in range(size):
             x[j] += t * step[j]
         x[last] = 0.0 if t == longest else max(0.0, x[last])
-        cut = t < 0.05
+        wrong = t < 0.05 or (steps > PATIENT and over > 0.1)
+        damp = max(1e-6, 10.0 * damp) if wrong else damp * 0.1 if damp > 1e-8 else 0.0
     return error, steps
