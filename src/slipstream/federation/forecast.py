@@ -21,6 +21,10 @@ FAST_SHARE = 0.5
 PRIOR_DAILY_VOL = 0.05  # of a coin of which nothing is known yet
 PRIOR_HOURS = 12.0  # what that belief weighs
 PRIOR_BETA = 1.0
+HUGE = 1e12  # USD; beyond it, or below its inverse, a number is no price
+LARGEST_MOVE = (
+    3.0  # log: twenty-fold between two looks is another unit, not a return; it is taken up, and not learnt from
+)
 LONGEST_GAP = 48  # hours between two marks; a return over more is left out
 ANCHORS = ("BTC", "ETH")
 METHOD = "hourly EWMA, half-lives 24 h and 240 h, half each"
@@ -47,7 +51,7 @@ class VolState(msgspec.Struct, frozen=True):
 def learn(state: VolState, ns: int, marks: Mapping[str, float]) -> VolState:
     """The state after a look at the prices; only the first look in an hour counts. Prices must be positive."""
     hour = ns // HOUR
-    fair = {coin: px for coin, px in sorted(marks.items()) if math.isfinite(px) and px > 0.0}
+    fair = {coin: px for coin, px in sorted(marks.items()) if 1.0 / HUGE <= px <= HUGE}
     if hour <= state.hour or not fair:
         fresh = {coin: CoinVol(px) for coin, px in fair.items() if coin not in state.coins}
         return state if not fresh else msgspec.structs.replace(state, coins={**state.coins, **fresh})
@@ -57,13 +61,15 @@ def learn(state: VolState, ns: int, marks: Mapping[str, float]) -> VolState:
             coin: msgspec.structs.replace(state.coins.get(coin, CoinVol(px)), mark=px) for coin, px in fair.items()
         }
         return VolState(hour, {**state.coins, **moved})
-    returns = {coin: math.log(px / state.coins[coin].mark) for coin, px in fair.items() if coin in state.coins}
+    moves = {coin: math.log(px / state.coins[coin].mark) for coin, px in fair.items() if coin in state.coins}
+    returns = {coin: move for coin, move in moves.items() if abs(move) <= LARGEST_MOVE}
     anchors = tuple(returns.get(anchor) for anchor in ANCHORS)
     coins = dict(state.coins)
     for coin, px in fair.items():
-        coins[coin] = (
-            _learn_coin(state.coins[coin], px, returns[coin], anchors, gap) if coin in returns else CoinVol(px)
-        )
+        if coin in returns:
+            coins[coin] = _learn_coin(state.coins[coin], px, returns[coin], anchors, gap)
+        else:
+            coins[coin] = msgspec.structs.replace(state.coins.get(coin, CoinVol(px)), mark=px)
     return VolState(hour, coins)
 
 
