@@ -241,7 +241,8 @@ class Allocator:
             self.decisions[key] = output
             if before is None or before.text != output.text:
                 self.log.info(output.text, pod=output.pod, reasons=output.reasons)
-            await bus.publish(topics.decision(WHO), output)
+            # a figure that stands until the next one; whoever looks for a moment should see it
+            await bus.publish(topics.decision(WHO), output, retain=output.kind == "beta")
 
     async def _repeat(self) -> None:
         """Stages are told again: a new broker remembers nothing."""
