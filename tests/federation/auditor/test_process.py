@@ -20,10 +20,12 @@ from slipstream.model.messages import AuditReport, Beat, Configure, PodReport
 from slipstream.model.order import Tif
 from slipstream.model.topics import Topics
 from slipstream.processes.auditor import (
+    IP_WEIGHT,
     AuditorProcess,
     AuditTerms,
     heard_from,
     open_audit,
+    sweep_pause,
     terms_of,
     verify_audit,
 )
@@ -190,3 +192,9 @@ def test_times_of_the_config_are_wall_seconds(tmp_path: Path) -> None:
     assert terms.limits.grace_ns == 42 * SECOND
     assert terms.processes == ("brawler", "gradient", "allocator", "breaker")
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(terms), type=AuditTerms) == terms
+
+
+def test_sweeps_of_many_accounts_fit_the_request_weight() -> None:
+    assert sweep_pause(1) == sweep_pause(0) == 8.0
+    for accounts in (2, 10, 50):
+        assert accounts * 30.0 * 60.0 / sweep_pause(accounts) <= IP_WEIGHT - 100
