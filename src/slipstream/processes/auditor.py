@@ -385,7 +385,7 @@ async def run_auditor(options: FundOptions, *, status_port: int = 0) -> None:
 
 
 def sweep_pause(accounts: int) -> float:
-    """Wall seconds between two sweeps of an account, so that all of them fit the request weight: one weighs about 30."""
+    """Wall seconds between two sweeps of an account, so that all fit the request weight: one weighs about 30."""
     return max(8.0, accounts * 30.0 * 60.0 / (0.8 * (IP_WEIGHT - 100)))
 
 
