@@ -19,7 +19,7 @@ from slipstream.core.forecast.drift import spread_of
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.execution.kernel import Kernel
 from slipstream.model.commands import Report
-from slipstream.model.events import AssetContext, Candle, Fill
+from slipstream.model.events import AssetContext, Candle, Fill, FundingRate
 from slipstream.pods import strategy_of
 from slipstream.processes.bar_backtest import patient
 from slipstream.processes.bar_pod import BarPodOptions, bar_pod_parts, plan_bar_pod
@@ -179,6 +179,8 @@ def as_bars(rows: list[Any], until_row: int, count: int) -> Bars:
             candles.setdefault(event.open_ns, {})[event.coin] = event
         elif isinstance(event, AssetContext):
             rates[event.event_ns // HOUR_NS, event.coin] = event.funding
+        elif isinstance(event, FundingRate):
+            rates[round(event.event_ns / HOUR_NS) - 1, event.coin] = event.rate
     opens = sorted(candles)[-count:]
     close, usd, paid = (np.full((len(opens) + 1, len(COINS)), np.nan) for _ in range(3))
     for t, at in enumerate(opens):
@@ -186,6 +188,9 @@ def as_bars(rows: list[Any], until_row: int, count: int) -> Bars:
             bar = candles[at][coin]
             close[t, j], usd[t, j] = bar.close, bar.volume * bar.close
             paid[t, j] = rates.get((at // HOUR_NS, coin), np.nan)
+    paid[:-2] = (
+        np.nan
+    )  # the model asks for the newest rate only: the bar before it, and so the book starts from nothing
     close[-1], usd[-1] = close[-2], 0.0  # the bar in which the decision is carried out
     return Bars(
         coins=COINS,
@@ -204,7 +209,9 @@ async def test_the_pod_orders_what_the_backtest_orders_and_replays(tmp_path: Pat
     (tmp_path / "carry.yml").write_text(LIVE.format(folder=tmp_path))
     settings = load(tmp_path / "carry.yml", CarryConfig, env={})
     (tmp_path / "model.json").write_bytes(encode(live_model(settings, 10**14)))
-    async with running_venue(ServeOptions(port=0, seed=3, speed=600.0, coins=COINS)) as venue:
+    begin_ns = 497_500 * HOUR_NS + 20 * 60 * 10**9  # twenty past: what falls due in 80 minutes is the same in each run
+    options = ServeOptions(port=0, seed=3, speed=600.0, coins=COINS, start_ns=begin_ns)
+    async with running_venue(options) as venue:
         async with asyncio.timeout(60):
             await live(tmp_path, venue.url, 8.0)
             await live(tmp_path, venue.url, 3.0)

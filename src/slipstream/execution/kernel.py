@@ -40,6 +40,7 @@ from slipstream.model.events import (
     Event,
     Fill,
     FundingPayment,
+    FundingRate,
     L2Book,
     Reconnect,
     Reject,
@@ -118,7 +119,7 @@ class Kernel:
         """Take an event into the state. Returns the coins whose orders may need work."""
         desk = self.desk
         desk.market.fold(event)
-        if isinstance(event, Bbo | L2Book | AssetContext | Trade | Candle):
+        if isinstance(event, Bbo | L2Book | AssetContext | Trade | Candle | FundingRate):
             return [event.coin] if isinstance(event, Bbo) and event.coin in self.worker.jobs else []
         if isinstance(event, Ack | Reject | CancelReject | Unknown | Closed):
             return self._fold_answer(event)

@@ -15,6 +15,8 @@ import msgspec
 
 SIZES = (1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0, 300_000.0, 1_000_000.0)  # USD, where books are measured
 HALF_LIFE_NS = 24 * 3_600_000_000_000
+LEAST_USD, MOST_USD = 1.0, 1e12  # orders outside say nothing of size, and their squares leave the numbers there are
+MOST_BP = 1e6
 FILL_WEIGHT = 3.0  # a fill is what happened; a book only what would have
 LEAST_WEIGHT = 3.0  # of observations, before the fit is believed
 ONE_SIDED_95 = 1.645
@@ -64,7 +66,8 @@ class Surface(msgspec.Struct, frozen=True):
         room = max_slippage_bp - self.spread_bp
         if room <= 0.0:
             return 0.0
-        return (room / self.high) ** 2 if self.high > 0.0 else math.inf
+        root = room / self.high if self.high > 0.0 else math.inf
+        return root * root  # a power would refuse what is too large for a float
 
 
 def walk(coin: str, bids: Sequence[tuple[float, float]], asks: Sequence[tuple[float, float]]) -> tuple[Sample, ...]:
@@ -100,7 +103,7 @@ def learn(fit: Fit, ns: int, samples: Sequence[Sample]) -> Fit:
     keep = 0.5 ** (max(0, ns - fit.ns) / HALF_LIFE_NS) if fit.ns else 0.0
     w, x, y, xx, xy, yy = (keep * value for value in (fit.w, fit.x, fit.y, fit.xx, fit.xy, fit.yy))
     for sample in samples:
-        if not (math.isfinite(sample.slippage_bp) and math.isfinite(sample.notional) and sample.notional > 0.0):
+        if not (abs(sample.slippage_bp) <= MOST_BP and LEAST_USD <= sample.notional <= MOST_USD):
             continue
         # the points of one book are one look at it: together they weigh one
         weight = FILL_WEIGHT if sample.own_fill else 1.0 / len(SIZES)

@@ -92,6 +92,16 @@ class AssetContext(msgspec.Struct, frozen=True, tag="ctx"):
     recv_ns: int
 
 
+class FundingRate(msgspec.Struct, frozen=True, tag="rate"):
+    """A settled funding rate of the past: a fraction for the hour that ended at ``event_ns``, positive: longs paid."""
+
+    venue: str
+    coin: str
+    rate: float
+    event_ns: int
+    recv_ns: int
+
+
 class Ack(msgspec.Struct, frozen=True, tag="ack"):
     """The venue took the order; it rests under ``oid``."""
 
@@ -226,6 +236,7 @@ Event = (
     | Trade
     | AssetContext
     | Candle
+    | FundingRate
     | Ack
     | Reject
     | CancelReject

@@ -157,7 +157,12 @@ async def bar_pod_parts(plan: BarPodPlan) -> AsyncIterator[PodParts]:
         where = member.broker(where) if member is not None else where
         settings = entry.hook("kernel")(config, clock.speed)
         hours = round(config.signal.bar_hours)
-        feed = CandleOptions(url=config.hl_url, coins=coins, interval="1d" if hours == 24 else f"{hours}h")
+        feed = CandleOptions(
+            url=config.hl_url,
+            coins=coins,
+            interval="1d" if hours == 24 else f"{hours}h",
+            funding_hours=entry.hook("funding")(config) if entry.funding else 0,
+        )
         parts = PodParts(
             strategy=entry.recalled(record, plan.slug),
             config=member.kernel(settings) if member is not None else settings,

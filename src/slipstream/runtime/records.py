@@ -13,7 +13,7 @@ import msgspec
 from slipstream.execution.settings import KernelConfig
 from slipstream.model.commands import Cancel, Command, Modify, Place, Query
 from slipstream.model.errors import JournalError
-from slipstream.model.events import AssetContext, Bbo, Candle, Event, L2Book, Timer, Trade
+from slipstream.model.events import AssetContext, Bbo, Candle, Event, FundingRate, L2Book, Timer, Trade
 from slipstream.model.instrument import Instrument
 
 Step = tuple[Event, Sequence[Command]]
@@ -47,7 +47,7 @@ def encode_commands(commands: Sequence[Command]) -> bytes:
 
 def is_needed(event: Event, commands: Sequence[Command]) -> bool:
     """Whether the account's state depends on a row: everything but public data and timers that caused no order."""
-    public = isinstance(event, Bbo | L2Book | Trade | AssetContext | Candle | Timer)
+    public = isinstance(event, Bbo | L2Book | Trade | AssetContext | Candle | FundingRate | Timer)
     return not public or any(isinstance(command, Place | Modify | Cancel | Query) for command in commands)
 
 

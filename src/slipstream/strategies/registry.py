@@ -31,6 +31,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     - ``decisions`` takes bars and the config and gives what would have been decided at each bar's close (``targets``,
       ``sigma_day``, ``daily_usd``): what sweeps run on. Empty: the strategy has none.
     - ``kernel`` makes the kernel's settings of the config and the venue's speed. Empty: no run by kernel over bars.
+    - ``funding`` gives, of the config, the hours of settled funding that a pod is told at its start. Empty: none.
     - ``recall`` makes the strategy of a journalled session from its record and the pod's name. Empty: by its class,
       from config, coins and name.
     """
@@ -46,6 +47,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     backtest: str
     decisions: str = ""
     kernel: str = ""
+    funding: str = ""
     recall: str = ""
 
     def strategy_class(self) -> type[Strategy]:

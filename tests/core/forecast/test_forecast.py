@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import msgspec
 import numpy as np
 import pytest
@@ -58,21 +56,13 @@ def test_nothing_later_changes_anything_earlier() -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_coin_without_the_newest_bar_has_no_feature_and_funding_is_remembered() -> None:
+def test_a_coin_without_the_newest_bar_has_no_feature() -> None:
     closes, usd, rates = market(3)
     closes[70, 1], rates[80, 2] = np.nan, np.nan
     got = run(closes, usd, rates)
     assert np.isnan(got[70][:, 1]).all() and np.isnan(got[80][2:, 2]).all()
     assert np.isfinite(got[80][2:, 1]).all() and np.isnan(got[80][:2, 1]).all()  # 12 bars without a gap are needed
     assert np.isfinite(got[84][:2, 1]).all()
-    first, second = Features(("A", "B"), SPEC), Features(("B", "C"), SPEC)
-    for row in zip(closes[:9, :2], usd[:9, :2], rates[:9, :2], strict=True):
-        first.update(*row)
-    second.recall_funding(json.loads(json.dumps(first.funding_memory())))
-    first.update(closes[9, :2], usd[9, :2], rates[9, :2])
-    second.update(closes[9, 1:3], usd[9, 1:3], rates[9, 1:3])
-    np.testing.assert_array_equal(second.funding()[:, 0], first.funding()[:, 1])
-    assert np.isnan(second.funding()[:, 1]).all()
 
 
 def model(**changes: object) -> Artefact:

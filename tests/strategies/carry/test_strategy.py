@@ -15,7 +15,7 @@ from slipstream.core.forecast.drift import spread_of
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.execution.kernel import Kernel
 from slipstream.execution.settings import SECOND, KernelConfig, Limits
-from slipstream.model.events import AssetContext
+from slipstream.model.events import AssetContext, FundingRate
 from slipstream.model.instrument import Instrument
 from slipstream.research.predictor import rates_of
 from slipstream.simulation.bars import BarResult, BarTerms, BarVenue, run_bars
@@ -219,7 +219,17 @@ def test_a_snapshot_goes_on_and_the_model_travels_with_the_record() -> None:
     other = Carry(settings, bars.coins)
     other.restore(state)
     assert other.snapshot() == strategy.snapshot() and other.signals.artefact == strategy.signals.artefact
-    assert other.signals.features.warmed() == 8
+
+
+def test_rates_settled_before_the_start_belong_to_the_hours_that_they_ended() -> None:
+    rates, hour = Rates(("A", "B")), 3_600_000_000_000
+    for end in range(1, 9):  # settlements are dated a little after the hour
+        rates.hear(FundingRate("hl", "A", 1e-5 * end, end * hour + 76_000_000, 20 * hour))
+    rates.hear(FundingRate("hl", "C", 1.0, 2 * hour, 20 * hour))
+    np.testing.assert_allclose(rates.of_bar(0, 4 * hour), [2.5e-5, np.nan])
+    rates.hear(AssetContext("hl", "B", 1.0, 1.0, 7e-5, 0.0, 5 * hour, 5 * hour))
+    np.testing.assert_allclose(rates.of_bar(4 * hour, 4 * hour), [6.5e-5, 7e-5])
+    assert np.isnan(rates.of_bar(4 * hour, 4 * hour)).all()  # each is given once
 
 
 def test_the_record_reads_the_file_that_is_there_at_the_start(tmp_path: Any) -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from slipstream.model.events import Candle, Reconnect
+from slipstream.model.events import Candle, FundingRate, Reconnect
 from slipstream.runtime.clock import venue_clock
 from slipstream.venues.emulator.serve import ServeOptions, running_venue
 from slipstream.venues.hyperliquid.candles import FEED, HOUR_NS, CandleFeed, CandleOptions
@@ -41,6 +41,29 @@ async def test_history_then_new_bars_in_order() -> None:
         opens = [bar.open_ns for bar in bars if bar.coin == coin]
         assert opens == sorted(opens) and {b - a for a, b in pairwise(opens)} == {HOUR_NS}
     assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
+
+
+async def test_settled_funding_comes_first_by_the_page() -> None:
+    async with running_venue(ServeOptions(port=0, coins=("BTC", "ETH"))) as venue:
+        clock = await venue_clock(venue.url)
+        options = CandleOptions(url=venue.url, coins=("BTC", "ETH"), bars=3, funding_hours=700)
+        feed = CandleFeed(options, clock, speed=clock.speed)
+        rates: list[FundingRate] = []
+        try:
+            async with asyncio.timeout(20):
+                async for event in feed.events():
+                    if not isinstance(event, FundingRate):
+                        break
+                    rates.append(event)
+        finally:
+            await feed.close()
+        for coin in ("BTC", "ETH"):
+            mine = [one for one in rates if one.coin == coin]
+            assert len(mine) == 700 and mine[-1].event_ns <= clock.now()
+            assert {round((b.event_ns - a.event_ns) / HOUR_NS, 4) for a, b in pairwise(mine)} == {1.0}
+            rows = venue.venue.feed.funding_history(coin, 0, 10**14)
+            told = {row["time"] * 1_000_000: float(row["fundingRate"]) for row in rows}
+            assert all(one.rate == told[one.event_ns] for one in mine)
 
 
 def test_an_interval_without_bars_is_refused() -> None:

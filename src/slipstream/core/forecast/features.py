@@ -11,8 +11,7 @@ Reference: mathematical specification, sections 9.5, 9.6, 9.7 and 12.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -179,21 +178,6 @@ class Features:
         count = np.maximum(np.isfinite(self._returns).sum(axis=0), 1)
         out: Array = np.sqrt(total / count * (24.0 / self.spec.bar_hours))
         return out
-
-    def funding_memory(self) -> dict[str, Any]:
-        """The running averages of funding, by coin: what no feed tells again."""
-        return {
-            coin: [int(self._heard[j]), *(float(x) for x in self._rate[:, j])]
-            for j, coin in enumerate(self.coins)
-            if self._heard[j]
-        }
-
-    def recall_funding(self, memory: Mapping[str, Sequence[float]]) -> None:
-        """Continue from `funding_memory`; coins that are not followed any more are left aside."""
-        for j, coin in enumerate(self.coins):
-            if coin in memory and len(memory[coin]) == 1 + len(self._rate):
-                self._heard[j] = int(memory[coin][0])
-                self._rate[:, j] = memory[coin][1:]
 
 
 def _blend(average: Array, values: Array, alpha: float) -> None:

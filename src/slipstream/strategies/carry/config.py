@@ -177,6 +177,12 @@ class CarryConfig(Block):
         return values
 
 
+def funding_hours(config: CarryConfig) -> int:
+    """Hours of settled funding that a pod's averages begin with: four of the longest span leave 0.03 % to the rest."""
+    signal = config.signal
+    return signal.bar_hours * max(4 * max(signal.funding_spans), signal.warm_up_bars)
+
+
 def kernel_settings(config: CarryConfig, speed: float) -> KernelConfig:
     """The gate's limits and the kernel's patience at a venue's speed; what is venue time already is not scaled."""
     limits = Limits(

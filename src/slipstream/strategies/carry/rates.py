@@ -1,7 +1,7 @@
-"""Hourly funding rates as the venue's contexts tell them: the last estimate heard in an hour is that hour's rate.
+"""Hourly funding rates: those settled before the pod began, then what the venue's contexts tell.
 
 The venue publishes the running estimate of the rate that settles at the hour's end. What is heard in [h, h+1) settles
-at h+1 and belongs to the bar that holds that hour.
+at h+1 and belongs to the bar that holds that hour: the last estimate of an hour is its rate.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.model.events import AssetContext
+from slipstream.model.events import AssetContext, FundingRate
 
 Array = npt.NDArray[np.float64]
 HOUR = 3_600_000_000_000
-KEPT = 24 * 8  # hours that wait for their bar
+KEPT = 24 * 400  # hours that wait for their bar
 
 
 class Rates:
@@ -26,17 +26,20 @@ class Rates:
         self._index = {coin: number for number, coin in enumerate(self.coins)}
         self._hours: dict[int, Array] = {}
 
-    def hear(self, context: AssetContext) -> None:
-        """Take a context; those of unknown coins and without a rate are left aside."""
-        place = self._index.get(context.coin)
-        if place is None or not np.isfinite(context.funding):
+    def hear(self, told: AssetContext | FundingRate) -> None:
+        """Take a context or a settled rate; those of unknown coins and without a rate are left aside."""
+        place = self._index.get(told.coin)
+        settled = isinstance(told, FundingRate)
+        rate = told.rate if isinstance(told, FundingRate) else told.funding
+        if place is None or not np.isfinite(rate):
             return
-        hour = context.event_ns // HOUR
+        # a settlement is dated some milliseconds after the hour that it ends
+        hour = (told.event_ns + HOUR // 2) // HOUR - 1 if settled else told.event_ns // HOUR
         if hour not in self._hours:
             self._hours[hour] = np.full(len(self.coins), np.nan)
             while len(self._hours) > KEPT:
                 del self._hours[min(self._hours)]
-        self._hours[hour][place] = context.funding
+        self._hours[hour][place] = rate
 
     def of_bar(self, open_ns: int, bar_ns: int) -> Array:
         """The mean hourly rate of a bar, (N,), over its hours that were heard; NaN where none was. Older ones go."""

@@ -24,7 +24,7 @@ from slipstream.core.portfolio.lots import round_to_lots
 from slipstream.core.signals.gathering import Gathering, Row
 from slipstream.execution.rebalance import Band, Room, last_due, notionals, shrunk
 from slipstream.execution.strategy import View
-from slipstream.model.events import AssetContext, Candle, Event, Timer
+from slipstream.model.events import AssetContext, Candle, Event, FundingRate, Timer
 from slipstream.model.intents import Intent, Note, Target, Wake
 from slipstream.model.mandate import Mandate, Resume, TradingState
 from slipstream.strategies.carry.config import HOUR, MINUTE, CarryConfig
@@ -85,7 +85,7 @@ class Carry:
         if not self._awake and view.now_ns > 0:
             self._awake = True
             out.append(Wake(LOOK, view.now_ns + MINUTE // 4))
-        if isinstance(event, AssetContext):
+        if isinstance(event, AssetContext | FundingRate):
             self.rates.hear(event)
         elif isinstance(event, Candle):
             self._fold(self.bars.hear(event))
@@ -281,10 +281,9 @@ class Carry:
     # memory
 
     def snapshot(self) -> dict[str, object]:
-        """What a restart must not forget. Bars come from the feed, funding's averages from nowhere else."""
+        """What a restart must not forget. Bars and settled funding come from the feed again."""
         return {
             "done_ns": self._done_ns,
-            "funding": self.signals.features.funding_memory(),
             "peak": None if self._peak is None else str(self._peak),
             "lent": None if self._lent is None else str(self._lent),
             "stopped": self._stopped,
@@ -294,7 +293,6 @@ class Carry:
         """Continue from a snapshot."""
         values: Mapping[str, Any] = state
         self._done_ns = int(values.get("done_ns") or 0)
-        self.signals.features.recall_funding(values.get("funding") or {})
         self._peak = Decimal(values["peak"]) if values.get("peak") is not None else None
         self._lent = Decimal(values["lent"]) if values.get("lent") is not None else None
         self._stopped = bool(values.get("stopped", False))
