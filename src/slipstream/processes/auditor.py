@@ -356,7 +356,7 @@ async def run_auditor(options: FundOptions, *, status_port: int = 0) -> None:
     log = logger(process=WHO)
     async with hosted(fund, WHO, local=is_local(fund.hl_url)) as host, aiohttp.ClientSession() as session:
         terms = terms_of(fund, host.speed)
-        rest = Rest(session, fund.hl_url, Weights(time.monotonic, IP_WEIGHT), timeout=5.0)
+        rest = Rest(session, fund.hl_url, Weights(time.monotonic, IP_WEIGHT, reserve=0), timeout=5.0)
         behind_ns = int(SECOND * host.speed) // 10
         accounts = tuple(dict.fromkeys(pod.account for pod in terms.pods))
         pause = sweep_pause(len(accounts))

@@ -25,7 +25,8 @@ def heard_report(pod: Pod, report: PodReport, now_ns: int, wall_ns: int, limits:
         if report == newest:
             return pod  # the bus delivers at least once
         text = f"run {report.run} seq {report.seq} came after run {newest.run} seq {newest.seq}"
-        return msgspec.structs.replace(pod, old=pod.old + 1, old_text=text)
+        first_ns = pod.old_ns[0] if pod.old else now_ns
+        return msgspec.structs.replace(pod, old=pod.old + 1, old_ns=(first_ns, now_ns), old_text=text)
     backwards = ""
     if newest is not None:
         forgiven = limits.order_grace_ns if report.run == newest.run else limits.max_skew_ns
@@ -40,6 +41,7 @@ def heard_report(pod: Pod, report: PodReport, now_ns: int, wall_ns: int, limits:
         restarted_ns=pod.restarted_ns if same or newest is None else now_ns,
         reports=(*pod.reports[1 - KEPT_REPORTS :], HeardReport(report, now_ns, wall_ns, made_ns)),
         old=0,
+        old_ns=(0, 0),
         old_text="",
         backwards=backwards,
         not_running_ns=0 if report.phase == "running" else pod.not_running_ns or now_ns,

@@ -66,8 +66,8 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
     """What was heard from and for a pod.
 
     ``reports`` are the newest few, oldest first; ``run_ns``: when their run was first heard, ``restarted_ns``: the same
-    if another run was heard before. ``old`` counts reports heard again since the newest; ``backwards`` is what a newer
-    report contradicted. ``pending``: unacknowledged orders and since when. ``halts`` by writer and generation,
+    if another run was heard before. ``old`` counts reports heard again since the newest, ``old_ns`` is when the first
+    and the last of them came; ``backwards`` is what a newer report contradicted. ``pending``: unacknowledged orders and since when. ``halts`` by writer and generation,
     ``cleared`` by writer (empty: everybody's). ``actions``: placements since the newest mandate was heard, ``flow``:
     its last fills.
     """
@@ -76,6 +76,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
     run_ns: int = 0
     restarted_ns: int = 0
     old: int = 0
+    old_ns: tuple[int, int] = (0, 0)
     old_text: str = ""
     backwards: str = ""
     not_running_ns: int = 0

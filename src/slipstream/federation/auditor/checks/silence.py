@@ -19,7 +19,11 @@ def seconds(ns: int) -> Decimal:
 
 
 def check_reports(case: Case) -> Iterator[Finding]:
-    """REPORT_STALE, REPORT_REPLAYED: no new report for too long; if old ones come instead, a replay."""
+    """REPORT_STALE, REPORT_REPLAYED: no new report for too long; if old ones keep coming instead, a replay.
+
+    A bus that delivers again what it was not thanked for tells old reports all at once, soon after it is back: that
+    is no pod's doing.
+    """
     limits, pod = case.limits, case.pod
     if not case.bus_since_ns:
         return
@@ -27,7 +31,9 @@ def check_reports(case: Case) -> Iterator[Finding]:
     allowed = limits.report_stale_ns if pod.reports else limits.start_ns
     silent = case.ns - max(heard_ns, case.awake_ns)
     if silent > allowed:
-        replayed = pod.old > 0
+        first_ns, last_ns = pod.old_ns
+        calm_ns = max(case.bus_since_ns, case.awake_ns) + limits.report_stale_ns
+        replayed = last_ns - max(first_ns, calm_ns) >= limits.grace_ns
         yield Finding(
             kind=BreakKind.REPORT_REPLAYED if replayed else BreakKind.REPORT_STALE,
             pod=case.slug,
