@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from slipstream.core.signals.bars import Bars
+from slipstream.data.catalogue import NAME as CATALOGUE
 from slipstream.model.errors import ConfigError
 from slipstream.processes.backtest_request import BacktestRequest
 from slipstream.runtime.config import load
@@ -97,9 +98,15 @@ def _read(
 
 
 def stamp_of(path: Path | None) -> tuple[int, int] | None:
-    """What changes when a file does: time of change, ns, and size; None without a file."""
+    """What changes when a file, or a lake, does: time of change, ns, and size; None without one.
+
+    A lake's folder stays as it is when files far below it change: its catalogue tells, which every change appends to.
+    """
     if path is None or not path.exists():
         return None
+    if path.is_dir():
+        lake = path.parent if path.name.startswith("venue=") else path
+        path = lake / CATALOGUE if (lake / CATALOGUE).is_file() else lake
     found = path.stat()
     return found.st_mtime_ns, found.st_size
 

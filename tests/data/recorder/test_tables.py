@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipstream.data.recorder import tables
-from slipstream.data.recorder.envelope import LineError, Note
+from slipstream.data.recorder.envelope import LineError, Note, read_line
 from slipstream.data.recorder.folder import Folder, Turnover, closed_segments
 from slipstream.data.recorder.frames import read_frame
 from slipstream.data.recorder.tables import DONE, compact
@@ -67,6 +67,40 @@ def test_no_frame_breaks_the_reader(raw: bytes) -> None:
     except LineError:
         return
     assert isinstance(found, list | Note)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        TRADES.replace(b'"px":"100"', b'"px":"nan"') % 5,
+        TRADES.replace(b'"sz":"1"', b'"sz":"inf"') % 5,
+        TRADES % 10**30,
+        BOOK.replace(b'"100.5"', b'"-100.5"') % 7,
+        BOOK % 10**20,
+        b'{"channel":"pong","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"stream":"1000pepeusdt@markPrice@1s","data":{"s":"1000PEPEUSDT","E":7,"p":"1","i":"2","r":"nan"}}',
+    ],
+)
+def test_numbers_that_no_venue_sends_are_refused(raw: bytes) -> None:
+    with pytest.raises(LineError, match="a frame that cannot be read"):
+        read_frame(raw, 9, COINS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"time":"\xff","ver_num":1,"raw":{}}',
+        b"\xff\xfe\x00",
+        b'{"time":"2025-03-11T09:00:03.1","ver_num":1,"raw":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"time":"1925-03-11T09:00:03.1","ver_num":1,"raw":{}}',
+        b'{"time":"2925-03-11T09:00:03.1","ver_num":1,"raw":{}}',
+        b'{"time":"2025-02-30T09:00:03.1","ver_num":1,"raw":{}}',
+        b"",
+    ],
+)
+def test_lines_that_are_no_envelope(text: bytes) -> None:
+    with pytest.raises(LineError):
+        read_line(text)
 
 
 def record(folder: Path, lines: list[tuple[int, bytes]], **turnover: int) -> None:
@@ -134,3 +168,11 @@ def test_lines_that_cannot_be_read_are_named_and_the_others_kept(tmp_path: Path)
     (line,) = done.refused
     assert ".jsonl.zst:4: a frame that cannot be read" in line
     assert len(rows_of(tmp_path / "lake", "books")) == 2
+
+
+def test_a_hostile_line_is_named_and_stays_within_the_lake(tmp_path: Path) -> None:
+    hostile = [b'{"\xff":1}', TRADES.replace(b'"coin":"BTC"', b'"coin":"../../../out"') % 4, TRADES % 10**25]
+    record(tmp_path / "in" / "rec", [(NOON + n, raw) for n, raw in enumerate([*hostile, TRADES % 5])])
+    done = compact(tmp_path / "in" / "rec", tmp_path / "in" / "lake")
+    assert [line.partition("coin '../../../out' cannot name")[1] != "" for line in done.refused] == [True, False]
+    assert done.rows == 2 and [path.name for path in tmp_path.iterdir()] == ["in"]

@@ -16,6 +16,7 @@ import msgspec
 
 CHANNEL = "recorder"
 SECOND = 1_000_000_000
+LATEST = 4_102_444_800  # 2100: a later time is no time of receipt, and ns beyond 2262 fit no column
 
 
 class LineError(ValueError):
@@ -75,7 +76,10 @@ def time_ns(text: str) -> int:
     try:
         if not (part.isdigit() and len(part) <= 9) and part:
             raise ValueError
-        return _seconds(whole) * SECOND + int(part.ljust(9, "0") if part else 0)
+        seconds = _seconds(whole)
+        if not 0 <= seconds < LATEST:
+            raise ValueError
+        return seconds * SECOND + int(part.ljust(9, "0") if part else 0)
     except ValueError:
         raise LineError(f"time {text!r} is not like 2025-03-11T09:00:03.296545473") from None
 
@@ -94,7 +98,7 @@ def read_line(text: bytes) -> tuple[int, msgspec.Raw]:
     """(receive time in ns, frame). Raises LineError."""
     try:
         envelope = _DECODE(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LineError(f"not an envelope: {error}") from None
     if envelope.ver_num != 1:
         raise LineError(f"ver_num {envelope.ver_num} is not known; this release reads 1")

@@ -1,14 +1,15 @@
 """Frames of both venues as the house's events. Prices are decimal strings on the wire and float64 here.
 
 The wire is read here a second time, and apart from the connectors: a recording is read years after it was made, and
-without them. Frames that are none of ours (subscription answers, other channels) give nothing.
+without them. Frames that are none of ours (subscription answers, other channels) give nothing; one whose numbers cannot
+be (a price that is negative, infinite or no number, a time outside 1970 to 2100) is no venue's, and is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import nan
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -18,7 +19,13 @@ from slipstream.model.instrument import Side
 
 MS = 1_000_000
 Heard = Bbo | L2Book | Trade | AssetContext
-Rows = list[tuple[float, float]]
+Price = Annotated[float, msgspec.Meta(gt=0.0, lt=1e15)]
+Amount = Annotated[float, msgspec.Meta(ge=0.0, lt=1e18)]
+Quote = Annotated[float, msgspec.Meta(ge=0.0, lt=1e15)]  # 0: that side is empty, or the venue tells no price
+Rate = Annotated[float, msgspec.Meta(gt=-10.0, lt=10.0)]
+Time = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]  # ms
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Rows = list[tuple[Price, Amount]]
 
 
 class _Frame(msgspec.Struct):
@@ -28,36 +35,36 @@ class _Frame(msgspec.Struct):
 
 
 class _Level(msgspec.Struct):
-    px: float
-    sz: float
+    px: Price
+    sz: Amount
 
 
 class _Book(msgspec.Struct):
     coin: str
-    time: int
+    time: Time
     levels: tuple[list[_Level], list[_Level]]
 
 
 class _Best(msgspec.Struct):
     coin: str
-    time: int
+    time: Time
     bbo: tuple[_Level | None, _Level | None]
 
 
 class _Deal(msgspec.Struct):
     coin: str
     side: Literal["A", "B"]
-    px: float
-    sz: float
-    time: int
-    tid: int
+    px: Price
+    sz: Amount
+    time: Time
+    tid: Id
 
 
 class _Ctx(msgspec.Struct, rename="camel"):
-    mark_px: float
-    oracle_px: float
-    funding: float
-    open_interest: float
+    mark_px: Quote
+    oracle_px: Quote
+    funding: Rate
+    open_interest: Amount
 
 
 class _Context(msgspec.Struct):
@@ -67,34 +74,34 @@ class _Context(msgspec.Struct):
 
 class _Ticker(msgspec.Struct):
     s: str
-    b: float
-    B: float
-    a: float
-    A: float
-    T: int
+    b: Quote
+    B: Amount
+    a: Quote
+    A: Amount
+    T: Time
 
 
 class _AggTrade(msgspec.Struct):
     s: str
-    a: int
-    p: float
-    q: float
-    T: int
+    a: Id
+    p: Price
+    q: Amount
+    T: Time
     m: bool
 
 
 class _Depth(msgspec.Struct):
     s: str
-    T: int
+    T: Time
     b: Rows
     a: Rows
 
 
 class _Mark(msgspec.Struct):
     s: str
-    E: int
-    p: float
-    i: float
+    E: Time
+    p: Quote
+    i: Quote
     r: str
 
 
@@ -116,7 +123,7 @@ def _hyperliquid(channel: str, data: bytes, recv_ns: int) -> list[Heard]:
         return [L2Book("hl", book.coin, _levels(bids), _levels(asks), book.time * MS, recv_ns)]
     if channel == "bbo":
         best: _Best = _DECODERS[_Best](data)
-        bid, ask = (level or _Level(0.0, 0.0) for level in best.bbo)
+        bid, ask = (level or _Level(0.0, 0.0) for level in best.bbo)  # an empty side has no level
         return [Bbo("hl", best.coin, bid.px, bid.sz, ask.px, ask.sz, best.time * MS, recv_ns)]
     if channel == "trades":
         deals: list[_Deal] = _DECODERS[list[_Deal]](data)
@@ -152,6 +159,8 @@ def _binance(stream: str, data: bytes, recv_ns: int, coins: Mapping[str, str]) -
     if kind.startswith("markPrice"):
         mark: _Mark = _DECODERS[_Mark](data)
         coin, rate = coins.get(mark.s), float(mark.r) if mark.r else nan  # empty: a contract that delivers
+        if mark.r and not -10.0 < rate < 10.0:
+            raise LineError(f"a frame that cannot be read: funding rate {mark.r!r} of {mark.s}")
         return [] if coin is None else [AssetContext("binance", coin, mark.p, mark.i, rate, nan, mark.E * MS, recv_ns)]
     return []
 
@@ -170,5 +179,7 @@ def read_frame(raw: bytes | msgspec.Raw, recv_ns: int, coins: Mapping[str, str])
             note: Note = _DECODERS[Note](frame.data)
             return note
         return _hyperliquid(frame.channel, frame.data, recv_ns)
-    except (msgspec.DecodeError, ValueError) as error:
+    except LineError:
+        raise
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise LineError(f"a frame that cannot be read: {error}") from None

@@ -26,6 +26,7 @@ from slipstream.data.recorder.envelope import LineError, Note, read_line, time_t
 from slipstream.data.recorder.folder import closed_segments
 from slipstream.data.recorder.frames import Heard, read_frame
 from slipstream.data.recorder.segment import ENDING, read_lines, torn_bytes
+from slipstream.data.streams import LakeError, check_word
 from slipstream.model.events import Bbo, L2Book, Trade
 
 DONE = "compacted"
@@ -152,12 +153,19 @@ def read_segment(path: Path, refused: list[str]) -> Iterable[tuple[int, Note | l
         try:
             recv_ns, raw = read_line(text)
             found = read_frame(raw, recv_ns, coins)
-        except LineError as error:
+            _check_coins(found)
+        except (LineError, LakeError) as error:
             refused.append(f"{path}:{number}: {error}")
             continue
         if isinstance(found, Note) and found.kind == "segment":
             coins = found.symbols
         yield recv_ns, found
+
+
+def _check_coins(found: Note | list[Heard]) -> None:
+    """Coins name folders: what a frame calls itself must not lead out of the lake. Raises LakeError."""
+    for event in () if isinstance(found, Note) else found:
+        check_word("coin", event.coin)
 
 
 def compact(folder: Path, lake: Path, *, done: Callable[[Path], None] = lambda path: None) -> Compacted:
