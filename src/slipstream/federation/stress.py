@@ -3,7 +3,8 @@
 Linear loads (beta, loss) are taken at the worst: each pod fills its coins of greatest load up to its caps, all pods
 leaning the same way. They scale with the limits, so the largest common scale has a closed form. A correlation does not
 scale: it is taken of the pods' present books blown up to their maxima, for each anchor alone, and only pods that lean
-with it are shrunk.
+with it are shrunk. It says nothing of size, so it counts only where those books have some beta: a fund that holds next
+to nothing may well hold nothing but the market.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 
 from slipstream.federation.forecast import ANCHORS
 
+DUST = 0.01  # USD in all: a book that is less leans nowhere
 STEPS = 60  # of bisection: the scale is exact to 1e-18
 
 
@@ -51,12 +53,16 @@ class Maximum(msgspec.Struct, frozen=True):
 
 
 class StressTerms(msgspec.Struct, frozen=True):
-    """Limits in multiples of the fund's equity (but for the correlation). ``vol_factor`` daily deviations at once."""
+    """Limits in multiples of the fund's equity (but for the correlation). ``vol_factor`` daily deviations at once.
+
+    ``correlated_beta``: correlations count where the beta of the books is above this.
+    """
 
     max_beta: float = 1.0
     max_correlation: float = 0.95
     max_loss: float = 0.35
     vol_factor: float = 3.0
+    correlated_beta: float = 0.0
 
 
 class Market(msgspec.Struct, frozen=True):
@@ -107,7 +113,7 @@ def stress(terms: StressTerms, equity: float, market: Market, pods: Sequence[Max
     scales = {pod.pod: common for pod in pods}
     binding = tightest.name if tightest else ""
     for place, anchor in enumerate(ANCHORS):
-        found, shrunk = _correlated(terms, market, pods, place, anchor)
+        found, shrunk = _correlated(terms, equity, market, pods, place, anchor)
         findings.append(found)
         for slug, scale in shrunk.items():
             scales[slug] = min(scales[slug], common * scale)
@@ -136,7 +142,7 @@ def _linear(name: str, limit: float, loads: dict[str, float], equity: float, pod
 
 
 def _correlated(
-    terms: StressTerms, market: Market, pods: Sequence[Maximum], place: int, anchor: str
+    terms: StressTerms, equity: float, market: Market, pods: Sequence[Maximum], place: int, anchor: str
 ) -> tuple[Finding, dict[str, float]]:
     """The correlation of the present books at their maxima with an anchor; scales of the pods that lean with it."""
     name = f"correlation to {anchor}"
@@ -147,25 +153,29 @@ def _correlated(
     }
     total = sum(lean.values())
     value = _correlation(market, books, place, anchor, {})
-    if abs(value) <= terms.max_correlation:
+    small = terms.correlated_beta * equity
+    if abs(value) <= terms.max_correlation or abs(total) <= small:
         return Finding(name, value, terms.max_correlation, 1.0), {}
     with_it = [pod for pod, part in lean.items() if part * total > 0.0]
     if not any(usd for pod, book in books.items() if pod not in with_it for usd in book.values()):
         # nobody holds anything else: no mixture of these books is less correlated. All of them are made smaller by as
-        # much as the correlation is too high.
-        scale = terms.max_correlation / abs(value)
+        # much as the correlation is too high, or until their beta is small.
+        scale = max(terms.max_correlation / abs(value), small / abs(total))
         return Finding(name, value, terms.max_correlation, scale), {pod.pod: scale for pod in pods}
     low, high = 0.0, 1.0  # at 0 what is left leans the other way, or not at all
     for _ in range(STEPS):
         middle = (low + high) / 2.0
         mixed = _correlation(market, books, place, anchor, dict.fromkeys(with_it, middle))
-        low, high = (middle, high) if math.copysign(1.0, value) * mixed <= terms.max_correlation else (low, middle)
+        left = sum(part * (middle if pod in with_it else 1.0) for pod, part in lean.items())
+        side = math.copysign(1.0, value)
+        fine = side * mixed <= terms.max_correlation or side * left <= small
+        low, high = (middle, high) if fine else (low, middle)
     return Finding(name, value, terms.max_correlation, low), dict.fromkeys(with_it, low)
 
 
 def _blown_up(pod: Maximum) -> dict[str, float]:
     gross = sum(abs(usd) for usd in pod.positions.values())
-    factor = pod.gross_cap / gross if gross > 0.0 else 0.0
+    factor = pod.gross_cap / gross if gross >= DUST else 0.0
     return {coin: usd * factor for coin, usd in pod.positions.items()}
 
 

@@ -81,6 +81,7 @@ class StressBlock(Block):
 
     max_beta: Annotated[FiniteFloat, Field(gt=0.0)] = 1.0
     max_correlation: Annotated[FiniteFloat, Field(gt=0.0, le=1.0)] = 0.95
+    correlated_beta: Annotated[FiniteFloat, Field(ge=0.0)] = 0.25
     max_loss: Share = 0.35
     vol_factor: Annotated[FiniteFloat, Field(ge=1.0)] = 3.0
 

@@ -41,7 +41,9 @@ def terms_of(fund: FundConfig, speed: float) -> AllocatorTerms:
             min_hours=block.min_hours,
             stage_caps=dict(block.stage_caps),
         ),
-        stress=StressTerms(tests.max_beta, tests.max_correlation, tests.max_loss, tests.vol_factor),
+        stress=StressTerms(
+            tests.max_beta, tests.max_correlation, tests.max_loss, tests.vol_factor, tests.correlated_beta
+        ),
         lease=LeaseTerms(
             venue_ns(lease.valid_s),
             venue_ns(lease.renew_s),

@@ -9,7 +9,7 @@ import pytest
 
 from slipstream.federation.auditor.books import Books, Line
 from slipstream.federation.auditor.case import Case
-from slipstream.federation.auditor.checks.conduct import check_halts, check_lease, check_left_over
+from slipstream.federation.auditor.checks.conduct import check_caps, check_halts, check_lease, check_left_over
 from slipstream.federation.auditor.limits import SECOND, AuditLimits
 from slipstream.federation.auditor.memory import Account, Granted, Pod, SeenOrder, Standing
 from slipstream.federation.auditor.observe import AccountView
@@ -85,3 +85,15 @@ def test_an_order_that_outlives_halt_and_grace_is_found_resting() -> None:
     alone = msgspec.structs.replace(found, pod=msgspec.structs.replace(found.pod, halts={}))
     assert [item.kind for item in check_left_over(alone)] == [BreakKind.LEASE_EXPIRED]
     assert not [*check_left_over(case(placed_ns=NOW - 300 * SECOND, heard_since=1))]
+
+
+@pytest.mark.parametrize(("heard_ago", "found"), [(1, []), (60, [BreakKind.CAP_EXCEEDED] * 2)])
+def test_a_mandate_that_was_sent_late_binds_once_it_is_heard(heard_ago: int, found: list[BreakKind]) -> None:
+    wide = Mandate(1, "trend", D(1000), D(1000), {"SUI": D(1000)}, issued_ns=1, expires_ns=2 * NOW)
+    narrow = Mandate(2, "trend", D(10), D(10), {"SUI": D(10)}, issued_ns=NOW - 90 * SECOND, expires_ns=2 * NOW)
+    granted = (Granted(wide, 1), Granted(narrow, NOW - heard_ago * SECOND))
+    fill = msgspec.structs.replace(FILL, ns=NOW)
+    base = case(placed_ns=NOW - SECOND // 5, heard_since=1)
+    grown = FillNews("trend", False, fill, Line(position=D(3)), {"SUI": D(3)})
+    seen = msgspec.structs.replace(base, pod=Pod(mandates=granted), fills=(grown,))
+    assert [item.kind for item in check_caps(seen)] == found

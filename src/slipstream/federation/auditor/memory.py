@@ -93,15 +93,13 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
         """The newest report."""
         return self.reports[-1].report if self.reports else None
 
-    def mandate_at(self, ns: int) -> Granted | None:
-        """The newest mandate issued up to a time."""
-        return next((g for g in reversed(self.mandates) if g.mandate.issued_ns <= ns), None)
-
     def mandates_between(self, start_ns: int, end_ns: int) -> tuple[Granted, ...]:
-        """Mandates in force at any time of a span."""
-        first = self.mandate_at(start_ns)
-        later = tuple(g for g in self.mandates if start_ns < g.mandate.issued_ns <= end_ns)
-        return (first, *later) if first is not None else later
+        """Mandates that may have been in force in a span: one rules from its issue on, its forerunner until it is heard.
+
+        An allocator that could not write its journal at once sends what it issued a while ago.
+        """
+        heard = [i for i, g in enumerate(self.mandates) if max(g.mandate.issued_ns, g.ns) <= start_ns]
+        return tuple(g for g in self.mandates[heard[-1] if heard else 0 :] if g.mandate.issued_ns <= end_ns)
 
 
 class SeenOrder(msgspec.Struct, frozen=True):
