@@ -67,9 +67,9 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
 
     ``reports`` are the newest few, oldest first; ``run_ns``: when their run was first heard, ``restarted_ns``: the same
     if another run was heard before. ``old`` counts reports heard again since the newest, ``old_ns`` is when the first
-    and the last of them came; ``backwards`` is what a newer report contradicted. ``pending``: unacknowledged orders and since when. ``halts`` by writer and generation,
-    ``cleared`` by writer (empty: everybody's). ``actions``: placements since the newest mandate was heard, ``flow``:
-    its last fills.
+    and the last of them came; ``backwards`` is what a newer report contradicted. ``pending``: unacknowledged orders
+    and since when. ``halts`` by writer and generation, ``cleared`` by writer (empty: everybody's). ``actions``:
+    placements since the newest mandate was heard, ``flow``: its last fills.
     """
 
     reports: tuple[HeardReport, ...] = ()
@@ -94,7 +94,7 @@ class Pod(msgspec.Struct, frozen=True, kw_only=True):
         return self.reports[-1].report if self.reports else None
 
     def mandates_between(self, start_ns: int, end_ns: int) -> tuple[Granted, ...]:
-        """Mandates that may have been in force in a span: one rules from its issue on, its forerunner until it is heard.
+        """Mandates that may have ruled in a span: one does from its issue on, its forerunner until it is heard.
 
         An allocator that could not write its journal at once sends what it issued a while ago.
         """
