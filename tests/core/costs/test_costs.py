@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import nnls
 
-from slipstream.core.costs.calibration import cost_model, fit_books, grid, levels, walk
+from slipstream.core.costs.calibrated import Calibrated, CostsError, calibrate, decode, encode
+from slipstream.core.costs.calibration import cost_model, fit_books, fit_curve, intervals, least_squares, levels
+from slipstream.core.costs.curve import Curve, grid, walk
 from slipstream.core.costs.model import TransactionCostModel
 from slipstream.simulation.vectorised import Costs
 
@@ -100,3 +103,59 @@ def test_real_books_give_costs_that_rise_with_illiquidity() -> None:
     assert 0.1e-4 < sol.spread < 1e-4 < wlfi.spread + 1.5e-4
     assert wlfi.impact > 3.0 * sol.impact > 0.0
     assert max(sol.rms, wlfi.rms) < 0.25
+
+
+def test_two_unknowns_not_below_zero_are_the_general_solution() -> None:
+    rng = np.random.default_rng(2)
+    q = grid(1e3, 1e6, 12)
+    for _ in range(200):
+        spread, impact = rng.choice([0.0, 2e-4, 1e-3]), rng.choice([0.0, 1e-7, 5e-6])
+        cost = np.maximum(1e-7, spread + impact * np.sqrt(q) + 2e-4 * rng.normal(size=12))
+        general, _ = nnls(np.column_stack([np.ones_like(q), np.sqrt(q)]) / cost[:, None], np.ones_like(q))
+        assert least_squares(q, cost) == pytest.approx(general, rel=1e-6, abs=1e-15)
+
+
+def test_a_long_record_is_kept_in_bounded_memory_and_loses_nothing() -> None:
+    rows = [np.repeat(a, 4_000, axis=0) for a in power_book(2e-4, 1e-6, deep=20)]
+    curve = Curve(grid(10_000.0, 5e5))
+    curve.add(np.arange(4_000, dtype=np.int64) * 60_000, rows[0], rows[1], rows[2], rows[3])
+    assert curve.books == 4_000 and curve.units <= 1_024 and curve.minutes == 4_000.0
+    one = fit_books(rows[0][:1], rows[1][:1], rows[2][:1], rows[3][:1], curve.notional)
+    assert fit_curve(curve).impact == pytest.approx(one.impact, rel=1e-9)
+    spread, impact = intervals(curve, np.random.default_rng(1), 50)
+    assert (spread.low, impact.high) == pytest.approx((one.spread, one.impact), rel=1e-9)  # books that never change
+
+
+def test_the_interval_knows_that_neighbours_are_no_new_evidence() -> None:
+    """Ten copies of every book a second apart widen nothing: the interval is of minutes."""
+    rng = np.random.default_rng(5)
+    books = [power_book(2e-4, 1e-6 * float(rng.uniform(0.5, 1.5)), deep=20) for _ in range(60)]
+    rows = [np.concatenate([one[k] for one in books]) for k in range(4)]
+    stamps = np.arange(60, dtype=np.int64) * 60_000
+    few, many = Curve(grid(10_000.0, 5e5)), Curve(grid(10_000.0, 5e5))
+    few.add(stamps, rows[0], rows[1], rows[2], rows[3])
+    thick = [np.repeat(a, 10, axis=0) for a in rows]
+    many.add(
+        np.repeat(stamps, 10) + np.tile(np.arange(10) * 1_000, 60).astype(np.int64),
+        thick[0], thick[1], thick[2], thick[3],
+    )  # fmt: skip
+    one, other = (intervals(curve, np.random.default_rng(1), 200)[1] for curve in (few, many))
+    assert one == pytest.approx(other)
+    assert one.low < one.estimate < one.high < 1.3 * one.low
+
+
+def test_a_file_of_costs_survives_the_trip_and_bad_ones_are_named() -> None:
+    curve = Curve(grid(10_000.0, 5e5))
+    rows = [np.repeat(a, 200, axis=0) for a in power_book(2e-4, 1e-6, deep=20)]
+    curve.add(np.arange(200, dtype=np.int64) * 60_000, rows[0], rows[1], rows[2], rows[3])
+    costs = Calibrated(coins={"X": calibrate(curve, np.random.default_rng(1))}, fee=3e-4)
+    data = encode(costs)
+    assert decode(data, "f") == costs and encode(decode(data, "f")) == data
+    for change, words in (
+        (data[:-20], "not a file of costs"),
+        (data.replace(b'"version": 1', b'"version": 9'), "version 9 of the file is not known"),
+        (data.replace(b'"half_spread": ', b'"half_spread": -'), "half_spread of X is -"),
+        (b'{"coins": {}}', "holds no coin"),
+    ):
+        with pytest.raises(CostsError, match=words):
+            decode(change, "f")

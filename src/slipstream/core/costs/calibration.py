@@ -1,10 +1,10 @@
 """Half spread and power-law impact of a coin from snapshots of its order book.
 
-A taker of Q USD walks the levels of one side; per dollar that costs ``c(Q) = mean price paid / mid - 1`` (positive when
-bad, sells alike), averaged over snapshots and sides. ``spread + impact sqrt(Q)`` is fitted to c by least squares on
-relative errors, both not negative, over a grid of notionals; a notional that more than a tenth of the books cannot fill
-is left out: its mean would be of the deep books only. The free exponent of ``c - c(0)`` is given beside it, to show how
-far the square root is from what the books say.
+``spread + impact sqrt(Q)`` is fitted to the measured curve c(Q) (`slipstream.core.costs.curve`) by least squares on
+relative errors, both not negative. A notional that more than a tenth of the books cannot fill is left out: its mean
+would be of the deep books only. The exponent of the best ``spread + k Q^p`` is given beside it, to show how far the
+square root is from what the books say. Intervals are of a stationary bootstrap over minutes: neighbouring books are no
+new evidence.
 
 This is the cost of taking at once, the book as it stands: no refill, nobody who reacts. It bounds a patient order's
 cost from above, and says nothing of impact that stays.
@@ -17,68 +17,124 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 
+from slipstream.core.costs.curve import LEAST_POINTS, Curve, grid, sound_books, walk
 from slipstream.core.costs.model import TransactionCostModel
+from slipstream.core.stats.bootstrap import Interval, many_indices
+
+__all__ = ["BookFit", "cost_model", "fit_books", "fit_curve", "grid", "intervals", "levels", "sound_books", "walk"]
 
 Array = npt.NDArray[np.float64]
 
 FILLED = 0.9  # share of the books that must fill a notional for it to be part of the fit
-LEAST_POINTS = 4
+LEAST_UNITS = 8  # units of time from which on there is something to resample
+POWERS = np.linspace(0.1, 1.5, 71)  # among which the free exponent is looked for
 
 
 @dataclass(frozen=True)
 class BookFit:
     """Of one coin. ``spread`` is the half spread, ``impact`` per sqrt(USD). ``cost`` (Q,) is measured at ``notional``.
 
-    ``rms`` is the fit's relative error, ``exponent`` that of a free power law through the same points (NaN where costs
-    do not rise), ``books`` how many snapshots were used and ``dropped`` how many were crossed, empty or out of order.
+    ``rms`` is the fit's relative error and ``worst`` its largest, ``r2`` the part of the curve's variation that the fit
+    explains, ``exponent`` the best power with a free exponent (NaN where costs do not rise), ``books`` how
+    many snapshots were used and ``dropped`` how many were crossed, empty or out of order, ``depth`` USD on the thinner
+    side, mean.
     """
 
     spread: float
     impact: float
     rms: float
+    worst: float
+    r2: float
     exponent: float
     notional: Array
     cost: Array
     books: int
     dropped: int
+    depth: float
 
 
-def grid(smallest: float = 1_000.0, largest: float = 1_000_000.0, points: int = 25) -> Array:
-    """Notionals in equal ratios, USD. Raises ValueError."""
-    if not (0.0 < smallest < largest and points >= LEAST_POINTS):
-        raise ValueError(f"grid from {smallest} to {largest} USD in {points} points: needs 0 < smallest < largest")
-    return np.geomspace(smallest, largest, points)
+def least_squares(notional: Array, cost: Array, power: float = 0.5) -> Array:
+    """(..., 2) half spread and impact that fit costs (..., Q) with the least relative errors, neither below 0.
+
+    Two unknowns: where the free optimum has one below 0, the optimum has it at 0.
+    """
+    a, b = 1.0 / cost, notional**power / cost
+    aa, ab, bb = (a * a).sum(axis=-1), (a * b).sum(axis=-1), (b * b).sum(axis=-1)
+    at, bt = a.sum(axis=-1), b.sum(axis=-1)
+    det = aa * bb - ab * ab
+    spread, impact = (at * bb - bt * ab) / det, (bt * aa - at * ab) / det
+    spread, impact = np.where(impact < 0.0, at / aa, spread), np.maximum(impact, 0.0)
+    found: Array = np.stack([np.maximum(spread, 0.0), np.where(spread < 0.0, bt / bb, impact)], axis=-1)
+    return found
 
 
-def sound_books(bid_px: Array, bid_sz: Array, ask_px: Array, ask_sz: Array) -> npt.NDArray[np.bool_]:
-    """Which snapshots (rows; best level first, NaN after the last) are two-sided, uncrossed and in order."""
-    sound = (bid_px[:, 0] > 0.0) & (ask_px[:, 0] > bid_px[:, 0])
-    for px, sz, order in ((bid_px, bid_sz, -1.0), (ask_px, ask_sz, 1.0)):
-        there = np.isfinite(px)
-        wrong = there & ~(np.isfinite(sz) & (sz > 0.0) & (px > 0.0))
-        gaps = order * np.diff(px, axis=1)
-        hole = there[:, 1:] & ~there[:, :-1]
-        sound &= ~wrong.any(axis=1) & ~(gaps <= 0.0).any(axis=1) & ~hole.any(axis=1)
-    return np.asarray(sound, dtype=np.bool_)
+def _usable(curve: Curve) -> npt.NDArray[np.bool_]:
+    """The notionals that enough books fill. Raises ValueError."""
+    if not curve.books:
+        if curve.dropped:
+            raise ValueError(f"all {curve.dropped} books are empty, crossed or out of order: are levels best first?")
+        raise ValueError("no books to calibrate from")
+    books, depths, _, fills = curve.sums()
+    use: npt.NDArray[np.bool_] = fills.sum(axis=0) >= FILLED * 2.0 * books.sum()
+    if int(use.sum()) < LEAST_POINTS:
+        raise ValueError(
+            f"only {int(use.sum())} of {len(use)} notionals can be filled by {FILLED:.0%} of the books, which "
+            f"hold {depths.sum() / books.sum():,.0f} USD a side: ask for smaller notionals or record more levels"
+        )
+    return use
 
 
-def walk(px: Array, sz: Array, notional: Array) -> Array:
-    """Mean price (T, Q) of taking each notional (Q,), USD at prices paid, from rows of levels; NaN: too thin."""
-    usd = np.where(np.isfinite(px) & np.isfinite(sz), px * sz, 0.0)
-    through = np.cumsum(usd, axis=1)
-    coins = np.cumsum(np.where(np.isfinite(sz), sz, 0.0), axis=1)
-    out = np.full((len(px), len(notional)), np.nan)
-    for j, q in enumerate(notional):
-        level = (through < q).sum(axis=1)
-        deep = level < px.shape[1]
-        row, at = np.flatnonzero(deep), level[deep]
-        before = np.maximum(at - 1, 0)
-        spent = np.where(at > 0, through[row, before], 0.0)
-        bought = np.where(at > 0, coins[row, before], 0.0) + (q - spent) / px[row, at]
-        out[row, j] = q / bought
-    return out
+def fit_curve(curve: Curve) -> BookFit:
+    """Fit the law to a measured curve. Raises ValueError: no sound books, or too thin ones."""
+    use = _usable(curve)
+    books, depths, costs, fills = curve.sums()
+    q, cost = curve.notional[use], (costs.sum(axis=0) / np.maximum(fills.sum(axis=0), 1.0))[use]
+    if (cost <= 0.0).any():
+        raise ValueError("taking costs nothing in these books: are bids and asks of the same moment?")
+    spread, impact = (float(x) for x in least_squares(q, cost))
+    law = spread + impact * np.sqrt(q)
+    error = law / cost - 1.0
+    varied = float(((cost - cost.mean()) ** 2).sum())
+    return BookFit(
+        spread=spread,
+        impact=impact,
+        rms=float(np.sqrt((error**2).mean())),
+        worst=float(np.abs(error).max()),
+        r2=1.0 - float(((cost - law) ** 2).sum()) / varied if varied > 0.0 else 1.0,
+        exponent=_exponent(q, cost) if impact > 0.0 else float("nan"),
+        notional=q,
+        cost=cost,
+        books=curve.books,
+        dropped=curve.dropped,
+        depth=float(depths.sum() / books.sum()),
+    )
+
+
+def _exponent(notional: Array, cost: Array) -> float:
+    """The power whose law is nearest to the costs, among `POWERS`."""
+    scaled = notional / notional[0]
+    terms = [least_squares(scaled, cost, float(p)) for p in POWERS]
+    errors = [float((((a + b * scaled**p) / cost - 1.0) ** 2).sum()) for p, (a, b) in zip(POWERS, terms, strict=True)]
+    return float(POWERS[int(np.argmin(errors))])
+
+
+def intervals(curve: Curve, rng: np.random.Generator, draws: int = 400) -> tuple[Interval, Interval]:
+    """Half spread and impact with 95 % intervals, of units of time resampled in blocks. Raises ValueError."""
+    use = _usable(curve)
+    books, _, costs, fills = curve.sums()
+    if len(books) < LEAST_UNITS:
+        raise ValueError(f"books of {curve.minutes:g} minutes: {LEAST_UNITS} are the least that an interval is made of")
+    places = many_indices(len(books), max(3.0, len(books) ** (1.0 / 3.0)), draws, rng)
+    counts = np.zeros((draws, len(books)))
+    np.add.at(counts, (np.arange(draws)[:, None], places), 1.0)
+    filled = counts @ fills[:, use]
+    drawn = (counts @ costs[:, use])[(filled > 0.0).all(axis=1)] / filled[(filled > 0.0).all(axis=1)]
+    terms = least_squares(curve.notional[use], drawn)
+    middle = least_squares(curve.notional[use], costs[:, use].sum(axis=0) / fills[:, use].sum(axis=0))
+    low, high = np.quantile(terms, [0.025, 0.975], axis=0)
+    spread, impact = (Interval(float(middle[k]), float(low[k]), float(high[k])) for k in range(2))
+    return spread, impact
 
 
 def fit_books(
@@ -88,40 +144,9 @@ def fit_books(
     sides = [np.atleast_2d(np.asarray(a, dtype=np.float64)) for a in (bid_px, bid_sz, ask_px, ask_sz)]
     if sides[0].shape != sides[1].shape or sides[2].shape != sides[3].shape or len(sides[0]) != len(sides[2]):
         raise ValueError(f"levels of unequal shape: {', '.join(str(a.shape) for a in sides)}; expected (T, levels)")
-    if not len(sides[0]) or not sides[0].shape[1] or not sides[2].shape[1]:
-        raise ValueError("no books to calibrate from")
-    keep = sound_books(sides[0], sides[1], sides[2], sides[3])
-    bids, bid_lots, asks, ask_lots = (a[keep] for a in sides)
-    if not len(bids):
-        raise ValueError(f"all {len(keep)} books are empty, crossed or out of order: are levels best first?")
-    mid = 0.5 * (bids[:, :1] + asks[:, :1])
-    both = np.concatenate([walk(asks, ask_lots, notional) / mid - 1.0, 1.0 - walk(bids, bid_lots, notional) / mid])
-    filled = np.isfinite(both)
-    use = filled.mean(axis=0) >= FILLED
-    if int(use.sum()) < LEAST_POINTS:
-        deepest = float(np.nanmedian(np.nansum(bids * bid_lots, axis=1)))
-        raise ValueError(
-            f"only {int(use.sum())} of {len(notional)} notionals can be filled by {FILLED:.0%} of the books, which "
-            f"hold {deepest:,.0f} USD a side: ask for smaller notionals or record more levels"
-        )
-    cost = np.where(filled, both, 0.0).sum(axis=0)[use] / filled.sum(axis=0)[use]
-    q = notional[use]
-    terms, _ = nnls(np.column_stack([np.ones_like(q), np.sqrt(q)]) / cost[:, None], np.ones_like(q))
-    error = (terms[0] + terms[1] * np.sqrt(q)) / cost - 1.0
-    touch = float((0.5 * (asks[:, 0] - bids[:, 0]) / mid[:, 0]).mean())
-    beyond = cost - touch
-    rises = beyond > 1e-3 * touch
-    slope = float(np.polyfit(np.log(q[rises]), np.log(beyond[rises]), 1)[0]) if rises.sum() >= LEAST_POINTS else np.nan
-    return BookFit(
-        spread=float(terms[0]),
-        impact=float(terms[1]),
-        rms=float(np.sqrt((error**2).mean())),
-        exponent=slope,
-        notional=q,
-        cost=cost,
-        books=len(bids),
-        dropped=int((~keep).sum()),
-    )
+    curve = Curve(notional)
+    curve.add(np.zeros(len(sides[0]), dtype=np.int64), sides[0], sides[1], sides[2], sides[3])
+    return fit_curve(curve)
 
 
 def cost_model(fits: Mapping[str, BookFit], fee: float = 0.00045) -> TransactionCostModel:
