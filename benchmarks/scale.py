@@ -3,9 +3,9 @@
     uv run --no-sync python benchmarks/scale.py [--pods 2,10,50] [--seconds 40]
 
 A light pod keeps one bid and one ask resting in one coin, moves them every few seconds, journals everything, beats and
-reports like any other, on an account of its own. Told for each N: the auditor's cycle (median, 95th percentile, its own
-figure), how old reports are when they are audited, what the console's fold and the journals take, memory and processor
-time a process.
+reports like any other; four share an account, with its own key and the three agents that the venue grants it. Told for
+each N: the auditor's cycle (median, 95th percentile, its own figure), what the console's fold and the journals take,
+memory and processor time a process.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ import psutil
 from slipstream.console.fund_state import begin, filters, fold
 from slipstream.execution.settings import KernelConfig, Limits
 from slipstream.execution.strategy import View
+from slipstream.model.cloid import breaker_prefix, pod_prefix
 from slipstream.model.events import Event, Timer
 from slipstream.model.instrument import Side
 from slipstream.model.intents import Intent, Quote, QuoteSide, Wake
 from slipstream.model.mandate import Mandate, Stage
 from slipstream.model.messages import AuditReport, Beat
 from slipstream.model.topics import Topics
-from slipstream.processes.agents import own_key
+from slipstream.processes.agents import approve, own_key
 from slipstream.runtime.bus.acl import FEDERATION
 from slipstream.runtime.bus.broker import BrokerOptions as BusOptions
 from slipstream.runtime.bus.broker import EmbeddedBroker
@@ -49,6 +50,7 @@ from slipstream.venues.hyperliquid.broker import BrokerOptions, HyperliquidBroke
 from slipstream.venues.hyperliquid.signing import Signer
 
 REALM, COIN = "scale", "BTC"
+SHARE = 4  # pods to an account
 TOPICS = Topics(REALM)
 SECOND = 1_000_000_000
 
@@ -88,22 +90,30 @@ class Light:
         return {}
 
 
-async def light_pod(slug: str, url: str, bus_url: str, folder: Path) -> None:
+async def light_pod(slug: str, url: str, bus_url: str, folder: Path, account: str) -> None:
     """One pod until it is told to stop."""
     key = own_key(folder / "key")
     clock = await venue_clock(url)
     limits = Limits(gross_cap=Decimal(1000), coin_cap=Decimal(1000), max_order=Decimal(500), require_mandate=True)
     signer = Signer(key)
-    where = BrokerOptions(url=url, coins=(COIN,), nonce_file=folder / "nonce", books=False, sweep_every=60.0)
+    where = BrokerOptions(
+        url=url,
+        account=account,
+        prefixes=(pod_prefix(slug), breaker_prefix(slug)),
+        coins=(COIN,),
+        nonce_file=folder / "nonce",
+        books=False,
+        sweep_every=60.0,
+    )
     with open_journal(folder / "journal.db") as journal:
         await run_pod(
             PodParts(
                 strategy=Light(slug),
-                config=KernelConfig(limits=limits),
+                config=KernelConfig(limits=limits, owns_account=False),
                 broker=HyperliquidBroker(where, signer, clock),
                 journal=journal,
                 clock=clock,
-                account=signer.address,
+                account=account,
                 bus=connect(bus_url, slug, realm=REALM, pod=True),
                 link=LinkOptions(realm=REALM, guard=""),
                 say=lambda _: None,
@@ -125,6 +135,8 @@ async def measure(count: int, seconds: float, folder: Path) -> dict[str, Any]:
     """One fund of so many pods."""
     slugs = [f"light{number:02d}" for number in range(count)]
     keys = {slug: Signer(own_key(folder / slug / "key")) for slug in slugs}
+    owners = slugs[::SHARE]
+    account_of = {slug: keys[owners[number // SHARE]].address for number, slug in enumerate(slugs)}
     with_path = [sys.executable, "-m", "slipstream", "venue", "--port", "0", "--coins", f"{COIN},ETH"]
     children: list[asyncio.subprocess.Process] = []
     venue = await asyncio.create_subprocess_exec(*with_path, stdout=asyncio.subprocess.PIPE)
@@ -133,7 +145,7 @@ async def measure(count: int, seconds: float, folder: Path) -> dict[str, Any]:
     url = (await asyncio.wait_for(venue.stdout.readline(), 60)).decode().split("ready: ")[1].split(" ")[0]
     fund = folder / "fund.yml"
     pods = [
-        {"slug": slug, "config": "none.yml", "account": keys[slug].address, "gross_cap": 1000, "coin_cap": 1000}
+        {"slug": slug, "config": "none.yml", "account": account_of[slug], "gross_cap": 1000, "coin_cap": 1000}
         for slug in slugs
     ]
     fund.write_bytes(
@@ -151,10 +163,12 @@ async def measure(count: int, seconds: float, folder: Path) -> dict[str, Any]:
     options = BusOptions(realm=REALM, directory=folder / "bus", processes=(*FEDERATION, *slugs))
     watch = Watch()
     async with EmbeddedBroker(options) as broker, aiohttp.ClientSession() as session:
-        for signer in keys.values():  # naming an address brings its test money
-            body = {"type": "clearinghouseState", "user": signer.address}
+        for owner in owners:  # naming an address brings its test money
+            body = {"type": "clearinghouseState", "user": keys[owner].address}
             async with session.post(url + "/info", json=body) as response:
                 await response.read()
+            agents = [slug for slug in slugs if account_of[slug] == keys[owner].address and slug != owner]
+            await approve(session, url, keys[owner], [(slug, keys[slug].address) for slug in agents])
         environ = {**os.environ, "SLIPSTREAM_FUND_BUS__URL": broker.url("auditor")}
         argv = [sys.executable, "-m", "slipstream", "auditor", "--fund", str(fund), "--log-level", "error"]
         null = asyncio.subprocess.DEVNULL
@@ -163,7 +177,11 @@ async def measure(count: int, seconds: float, folder: Path) -> dict[str, Any]:
         lights = []
         for slug in slugs:
             argv = [sys.executable, __file__, "--light", slug, "--url", url, "--bus", broker.url(slug)]
-            lights.append(await asyncio.create_subprocess_exec(*argv, "--folder", str(folder / slug), stdout=null))
+            lights.append(
+                await asyncio.create_subprocess_exec(
+                    *argv, "--folder", str(folder / slug), "--account", account_of[slug], stdout=null
+                )
+            )
             await asyncio.sleep(0.2)
         children += lights
         operator, lender = (
@@ -266,10 +284,11 @@ def main() -> None:
     parser.add_argument("--light", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--bus", help=argparse.SUPPRESS)
+    parser.add_argument("--account", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.light:
-        run(light_pod(options.light, options.url, options.bus, options.folder))  # type: ignore[arg-type]
+        run(light_pod(options.light, options.url, options.bus, options.folder, options.account))  # type: ignore[arg-type]
         return
     for count in map(int, options.pods.split(",")):
         with tempfile.TemporaryDirectory() as name:
