@@ -22,7 +22,7 @@ def frame(coin: str, n: int, *, first: int = 0, price: float = 10.0) -> pd.DataF
 
 def rates(coin: str, hours: int) -> pd.DataFrame:
     ts = START + np.arange(hours) * HOUR_MS + 105  # the venue's stamps are late by milliseconds
-    return pd.DataFrame({"coin": coin, "ts": ts, "rate": np.arange(hours, dtype=float)})
+    return pd.DataFrame({"coin": coin, "ts": ts, "rate": np.arange(hours) / 1024})
 
 
 def put(tmp_path: Path, table: pd.DataFrame, name: str = "bars.parquet") -> Path:
@@ -48,7 +48,7 @@ def test_funding_falls_into_the_bar_that_ends_with_it(tmp_path: Path) -> None:
     bars = read_bars(put(tmp_path, frame("A", 3)), put(tmp_path, table, "f.parquet"))
     # settlement 0 is at the first bar's open: before it; 1..4 are in bar 0, 5..8 (6 is missing) in bar 1
     assert bars.funding is not None and bars.funding_gaps is not None
-    assert bars.funding[:, 0].tolist() == [10.0, 20.0, 9.0]
+    assert (bars.funding[:, 0] * 1024).tolist() == [10.0, 20.0, 9.0]
     assert bars.funding_gaps[:, 0].tolist() == [0, 1, 3]
 
 

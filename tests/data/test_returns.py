@@ -54,8 +54,8 @@ def test_rows_out_of_order_are_sorted_and_said(tmp_path: Path) -> None:
     [
         ("time,BTC\n2024-01-01,0.1\n", "at least 2 rows"),
         ("2024-01-01\n2024-01-02\n2024-01-03\n", "a column of returns for each coin"),
-        ("time,BTC\nsoon,0.1\nlater,0.1\n", "column time .* neither ms nor an ISO 8601 time"),
-        ("time,BTC\n2024-01-01,x\n2024-01-02,0.1\n", "column BTC holds something that is not a number"),
+        ("time,BTC\nsoon,0.1\nlater,0.1\n", "row 2: 'soon' is not a time; write .*column time, the first"),
+        ("time,BTC\n2024-01-01,x\n2024-01-02,0.1\n", "row 2: column BTC holds 'x', not a number"),
         ("time,BTC\n2024-01-01,-1.0\n2024-01-02,0.1\n", "BTC at .* returns -1"),
         ("time,BTC\n2024-01-01,100.5\n2024-01-02,0.1\n", "percentage or a price by mistake"),
         ("time,BTC\n2024-01-01,0.1\n2024-01-01,0.1\n2024-01-02,0.1\n", "come twice"),

@@ -134,7 +134,9 @@ def test_a_lake_is_read_as_a_file_is(tmp_path: Path) -> None:
     for source in ((lake, lake), (tmp_path / "bars.parquet", tmp_path / "funding.parquet")):
         then = read_bars(*source, as_of_ms=T0 // MS + 20 * 3_600_000)
         assert then.coins == ("A",) and len(then.opened) == 20
-    assert read_bars(lake, lake, coins=("B",)).coins == ("B",)
+    assert read_bars(lake, coins=("B",)).coins == ("B",)
+    with pytest.raises(BarsError, match="no settlement of a coin of the bars"):
+        read_bars(lake, lake, coins=("B",))
     with pytest.raises(BarsError, match="no bars of Z"):
         read_bars(lake, coins=("B", "Z"))
     with pytest.raises(BarsError, match="no bars of 4 h of hl; it has bars_1h"):

@@ -2,8 +2,8 @@
 
 A path that is a folder is a lake, and its rows of Hyperliquid are read; ``<lake>/venue=NAME`` reads another venue's.
 
-Bars: columns ``coin, ts, open, close, volume`` (others are ignored); ``ts`` is the bar's OPEN, ms UTC or a time
-that pandas understands; ``volume`` is in base coin. Funding: ``coin, ts, rate``; ``ts`` is the settlement, ``rate``
+Bars: columns ``coin, ts, open, close, volume`` (others are ignored); ``ts`` is the bar's OPEN, ms UTC or an ISO 8601
+time; ``volume`` is in base coin. Funding: ``coin, ts, rate``; ``ts`` is the settlement, ``rate``
 a fraction per interval, paid AT ``ts``.
 
 What is wrong is not mended silently: duplicates, prices that are not positive numbers and bars off the grid are errors
@@ -20,12 +20,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from slipstream.core.signals.bars import HOUR_MS, Bars
+from slipstream.data.files import coins_of, numbers_of, read_table, times_of
 from slipstream.data.lake import Lake, Query
 from slipstream.data.streams import FUNDING, HOUR, INTERVALS, MS, LakeError
 
 # Hyperliquid settled every 8 hours before this time, every hour since
 HOURLY_SINCE_MS = 1_686_182_400_000
 VENUE = "hl"
+LEAP = 5.0
+RATE_CAP = 0.04  # of a settlement: the venue's own cap is 4 % an hour
+SPARSE = 10  # times as many bars as there are: a time is wrong, and a grid of them would fill the memory
 
 
 class BarsError(ValueError):
@@ -61,36 +65,39 @@ def _table(
     hours: float | None = None,
     as_of_ms: int | None = None,
 ) -> pd.DataFrame:
-    if path.is_dir():
-        try:
-            frame = _lake_table(path, "rate" in columns, coins, hours, as_of_ms)
-        except LakeError as error:
-            raise BarsError(str(error)) from None
-        return frame[[*columns, *also]].copy()
-    if not path.suffix and not path.exists():
-        raise BarsError(f"{path}: there is no such file, and no such lake")
-    readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather, ".csv": pd.read_csv}
-    if path.suffix not in readers:
-        raise BarsError(f"{path}: ending `{path.suffix}` is not known; give one of {', '.join(readers)}")
-    if not path.is_file():
-        raise BarsError(f"{path}: there is no such file")
     try:
-        frame = readers[path.suffix](path)
-    except (ValueError, OSError) as error:
-        raise BarsError(f"{path}: cannot be read: {error}") from None
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise BarsError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
-    extra = list(also) if set(also) <= set(frame.columns) else []
-    frame = frame[[*columns, *extra]].copy()
-    frame["coin"] = frame["coin"].astype(str)
-    if not pd.api.types.is_integer_dtype(frame["ts"]):
-        try:
-            stamps = pd.to_datetime(frame["ts"], utc=True).dt.as_unit("ms")
-        except (ValueError, TypeError) as error:
-            raise BarsError(f"{path}: ts is neither ms nor a time: {error}") from None
-        frame["ts"] = stamps.astype("int64")
+        if path.is_dir():
+            frame = _lake_table(path, "rate" in columns, coins, hours, as_of_ms)
+            return frame[[*columns, *also]].copy()
+    except (LakeError, OSError) as error:
+        raise BarsError(str(error)[:400]) from None
+    try:
+        if not path.suffix and not path.exists():
+            raise LakeError(f"{path}: there is no such file, and no such lake")
+        frame = read_table(path)
+        missing = [column for column in columns if column not in frame.columns]
+        if missing:
+            raise LakeError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
+        extra = list(also) if set(also) <= set(frame.columns) else []
+        frame = frame[[*columns, *extra]].copy()
+        frame["coin"] = coins_of(frame["coin"], path)
+        frame["ts"] = times_of(frame["ts"], path) // MS
+    except (LakeError, OSError) as error:
+        raise BarsError(str(error)) from None
+    for column in (*columns, *extra):
+        if column not in ("coin", "ts"):
+            frame[column] = _numbers(frame, column, path)
     return frame
+
+
+def _numbers(frame: pd.DataFrame, column: str, path: Path) -> npt.NDArray[np.float64]:
+    """A column as numbers, empty cells as NaN. Raises BarsError naming the row of a text."""
+    values = numbers_of(frame[column])
+    bad = np.flatnonzero(np.isnan(values) & frame[column].notna().to_numpy())
+    if len(bad):
+        text = frame[column].iloc[int(bad[0])]
+        raise BarsError(f"{path}: row {int(bad[0]) + 2}: {column} is {text!r}, not a number")
+    return values
 
 
 def _check(frame: pd.DataFrame, path: Path) -> None:
@@ -119,14 +126,50 @@ def _widen(frame: pd.DataFrame) -> list[str]:
     return [f"high and low of {int(wrong.sum())} bars did not hold open and close: set to these"] if wrong.any() else []
 
 
+def _back(frame: pd.DataFrame) -> list[str]:
+    """Says how often the time goes back within a coin."""
+    back = int((frame.groupby("coin", sort=False)["ts"].diff() < 0).sum())
+    return [f"the time went back {back} times within a coin: sorted"] if back else []
+
+
+def _leaps(frame: pd.DataFrame) -> list[str]:
+    """Says which closes no market is likely to have made: they are kept."""
+    moved = frame["close"] / frame.groupby("coin")["close"].shift()
+    far = frame[(moved > LEAP) | (moved < 1.0 / LEAP)]
+    if far.empty:
+        return []
+    where = f"the first {far['coin'].iloc[0]} at ts {far['ts'].iloc[0]}"
+    return [
+        f"{len(far)} closes are more than {LEAP:g} times, or less than a {LEAP:g}th, of the one before, {where}: kept"
+    ]
+
+
 def _step(frame: pd.DataFrame, path: Path, hours: float | None) -> int:
     """Length of a bar in ms: given, or the commonest distance of two bars of a coin."""
-    if hours is not None:
-        return round(hours * HOUR_MS)
     gaps = frame.groupby("coin")["ts"].diff().dropna()
-    if gaps.empty:
+    if gaps.empty and hours is None:
         raise BarsError(f"{path}: no coin has two bars")
-    return int(gaps.mode().iloc[0])
+    common = int(gaps.mode().iloc[0]) if len(gaps) else 0
+    step = common if hours is None else round(hours * HOUR_MS)
+    if common not in (0, step):
+        raise BarsError(f"{path}: most bars are {common / HOUR_MS:g} h apart, and bars of {hours:g} h are asked for")
+    return step
+
+
+def _grid(frame: pd.DataFrame, step: int, path: Path) -> npt.NDArray[np.int64]:
+    """Every open from the first bar to the last. Raises BarsError where nearly all of them are missing."""
+    first, last = int(frame["ts"].min()), int(frame["ts"].max())
+    count, held = (last - first) // step + 1, int(frame["ts"].nunique())
+    if count > SPARSE * held + 1_000:
+        raise BarsError(
+            f"{path}: {_day(first)} to {_day(last)} has {count} bars of {step / HOUR_MS:g} h, and {held} are there: is "
+            "a time wrong, or the length of the bars?"
+        )
+    return np.arange(first, last + step, step, dtype=np.int64)
+
+
+def _day(ms: int) -> str:
+    return str(np.datetime64(ms, "ms").astype("datetime64[D]"))
 
 
 def read_bars(
@@ -146,6 +189,7 @@ def read_bars(
             raise BarsError(f"{path}: no bars of {', '.join(absent)}")
         frame = frame[frame["coin"].isin(coins)]
     _check(frame, path)
+    notes = _back(frame)
     frame = frame.sort_values(["coin", "ts"])
     step = _step(frame, path, hours)
     if as_of_ms is not None:
@@ -154,7 +198,7 @@ def read_bars(
     if off.any():
         row = frame[off].iloc[0]
         raise BarsError(f"{path}: {row.coin} at ts {row.ts} does not open on the grid of {step / HOUR_MS:g} h")
-    notes = _widen(frame)
+    notes += _widen(frame)
     traded = (frame["volume"] > 0.0).groupby(frame["coin"]).cummax()
     if (~traded).any():
         filled = frame[~traded]
@@ -162,7 +206,8 @@ def read_bars(
         frame = frame[traded]
     if frame.empty:
         raise BarsError(f"{path}: no bar has any volume")
-    grid = np.arange(int(frame["ts"].min()), int(frame["ts"].max()) + step, step, dtype=np.int64)
+    notes += _leaps(frame)
+    grid = _grid(frame, step, path)
     names = tuple(sorted(frame["coin"].unique()))
     frame = frame.assign(usd=frame["volume"] * (frame["open"] + frame["close"]) / 2.0)
     columns = {
@@ -213,12 +258,21 @@ def read_funding(
     if bad.any():
         row = frame[bad].iloc[0]
         raise BarsError(f"{path}: rate of {row.coin} at ts {row.ts} is not a number")
+    huge = frame["rate"].abs() > RATE_CAP
+    if huge.any():
+        row = frame[huge].iloc[0]
+        raise BarsError(
+            f"{path}: rate {row.rate:g} of {row.coin} at ts {row.ts} is beyond {RATE_CAP:g} a settlement; a rate is a "
+            "fraction (0.0001 is one bp), neither a percentage nor a year's"
+        )
     twice = frame.duplicated(["coin", "ts"])
     if twice.any():
         row = frame[twice].iloc[0]
         raise BarsError(f"{path}: {int(twice.sum())} settlements twice, the first {row.coin} at ts {row.ts}")
     frame["bar"] = (frame["ts"] - 1 - int(grid[0])) // step
     frame = frame[(frame["bar"] >= 0) & (frame["bar"] < len(grid))]
+    if frame.empty:
+        raise BarsError(f"{path}: no settlement of a coin of the bars in the time of the bars")
     column = frame["coin"].map({name: j for j, name in enumerate(names)}).to_numpy(dtype=np.int64)
     row_of = frame["bar"].to_numpy(dtype=np.int64)
     total = np.zeros((len(grid), len(names)))

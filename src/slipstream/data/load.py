@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
+from slipstream.data.files import Unit
 from slipstream.data.lake import Lake, Query
 from slipstream.data.quality import HOURLY_SINCE_NS, Quality, examine
 from slipstream.data.series import Appended
 from slipstream.data.streams import FUNDING, LakeError, Stream, stream_of
-from slipstream.data.tables import Unit, rows_of
+from slipstream.data.tables import rows_of
 
 FINDINGS = "quality.jsonl"
 PANEL = (("hl_1h_ohlcv", "bars_1h"), ("hl_4h_ohlcv", "bars_4h"), ("hl_funding_hourly", FUNDING))

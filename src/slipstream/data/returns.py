@@ -16,7 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from slipstream.core.signals.bars import HOUR_MS, Bars
-from slipstream.data.bars import BarsError, read_funding
+from slipstream.data.bars import SPARSE, BarsError, read_funding
+from slipstream.data.files import numbers_of, read_csv, times_of
+from slipstream.data.streams import MS, LakeError
 
 USD_A_DAY = 1e12
 HUGE = 10.0
@@ -39,6 +41,11 @@ def read_returns(path: Path, funding: Path | None = None, *, coins: tuple[str, .
     if off.any():
         place = int(np.flatnonzero(off)[0])
         raise BarsError(f"{path}: row {place + 2} is not on the grid of {step / HOUR_MS:g} h that most rows keep")
+    count = int(stamps[-1] - stamps[0]) // step + 1
+    if count > SPARSE * len(stamps) + 1_000:
+        raise BarsError(
+            f"{path}: from first to last row there are {count} periods, and {len(stamps)} are there: is a time wrong?"
+        )
     grid = np.arange(stamps[0], stamps[-1] + step, step, dtype=np.int64)
     if len(grid) > len(stamps):
         notes.append(f"{len(grid) - len(stamps)} rows are missing: no coin has a bar then")
@@ -69,43 +76,32 @@ def read_returns(path: Path, funding: Path | None = None, *, coins: tuple[str, .
 
 def _table(path: Path) -> pd.DataFrame:
     """The file, indexed by ms, coins as columns."""
-    if not path.is_file():
-        raise BarsError(f"{path}: there is no such file")
     try:
-        frame = pd.read_csv(path, index_col=False)
-    except (ValueError, OSError) as error:
-        raise BarsError(f"{path}: not a CSV of returns: {_first(error)}") from None
+        frame = read_csv(path)
+    except LakeError as error:
+        raise BarsError(str(error)) from None
     if frame.shape[1] < 2 or len(frame) < 2:
         raise BarsError(
             f"{path}: {len(frame)} rows of {frame.shape[1]} columns; give a time and a column of returns for each "
-            "coin, and at least 2 rows"
+            "coin, separated by commas, and at least 2 rows"
         )
-    first = str(frame.columns[0])
-    if not pd.api.types.is_integer_dtype(frame[first]):
-        try:
-            stamps = pd.to_datetime(frame[first], utc=True, format="ISO8601").dt.as_unit("ms")
-        except (ValueError, TypeError) as error:
-            raise BarsError(
-                f"{path}: column {first} (the first) is neither ms nor an ISO 8601 time: {_first(error)}"
-            ) from None
-        if stamps.isna().any():
-            place = int(np.flatnonzero(stamps.isna())[0])
-            raise BarsError(f"{path}: row {place + 2} has no time in column {first}")
-        frame[first] = stamps.astype("int64")
-    frame = frame.set_index(first)
     frame.columns = frame.columns.astype(str)
-    for name in frame.columns:
-        if not pd.api.types.is_numeric_dtype(frame[name]):
-            raise BarsError(f"{path}: column {name} holds something that is not a number")
-    # pandas renames the second of two equal columns to NAME.1
-    twice = [name for name in frame.columns if name.rpartition(".")[0] in frame.columns and name[-1].isdigit()]
-    if twice:
-        raise BarsError(f"{path}: column {twice[0].rpartition('.')[0]} comes twice; keep one of the two")
+    first = frame.columns[0]
+    try:
+        frame[first] = times_of(frame[first], path) // MS
+    except LakeError as error:
+        raise BarsError(f"{error} (column {first}, the first, is the time)") from None
+    frame = frame.set_index(first)
+    for at, name in enumerate(frame.columns):
+        if name.startswith("Unnamed: "):
+            raise BarsError(f"{path}: column {at + 2} has no name; name its coin, or drop it")
+        texts = frame[name]
+        frame[name] = numbers_of(texts)
+        bad = np.flatnonzero(np.isnan(frame[name].to_numpy()) & texts.notna().to_numpy())
+        if len(bad):
+            row = int(bad[0])
+            raise BarsError(f"{path}: row {row + 2}: column {name} holds {texts.iloc[row]!r}, not a number")
     return frame
-
-
-def _first(error: Exception) -> str:
-    return str(error).splitlines()[0]
 
 
 def _sorted(frame: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:

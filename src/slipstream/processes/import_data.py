@@ -14,11 +14,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from slipstream.data.context_bars import draw_bars
+from slipstream.data.files import Unit
 from slipstream.data.lake import Lake, Query
 from slipstream.data.load import FINDINGS, FileTerms, Loaded, check_lake, coin_of, load_file, note_findings, panel_files
 from slipstream.data.quality import when
 from slipstream.data.streams import CONTEXTS, FUNDING, INTERVALS, LakeError, check_word
-from slipstream.data.tables import Unit, interval_of
+from slipstream.data.tables import interval_of
 
 LAKE = Path("var/lake")
 SHOWN = 12

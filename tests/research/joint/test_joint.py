@@ -16,7 +16,7 @@ from slipstream.research.joint.panel import Panel, load_panel
 from slipstream.research.joint.profit import book_profit, by_week, decile_books
 from slipstream.research.joint.quantiles import tenths
 from slipstream.research.joint.resampling import choose, r2_interval, week_draws
-from slipstream.research.joint.samples import SampleTerms, samples
+from slipstream.research.joint.samples import SampleTerms, samples, traded
 from slipstream.research.joint.study import StudyTerms, study
 
 TERMS = SampleTerms(window=10, price_spans=(2, 4), funding_spans=(1, 8), funding_warm_up=24)
@@ -131,6 +131,28 @@ def test_folds_purge_what_reaches_into_the_test() -> None:
         walk_forward(100, 12)
 
 
+def test_a_coin_that_nobody_trades_is_left_out_until_it_has_traded_for_a_day() -> None:
+    panel = made_up(bars=300)
+    usd = panel.volume_usd.copy()
+    usd[200, 3] = 0.0
+    quiet = replace(panel, volume_usd=usd)
+    known = traded(quiet, 24)
+    assert np.flatnonzero(~known[10:, 3]).tolist() == list(range(190, 196))
+    # the first day has no whole day behind it
+    assert not known[:5].any()
+    assert known[5:].sum() == known[5:].size - 6
+    assert traded(quiet, 0)[5:].all()
+    with pytest.raises(ValueError, match="must not be negative"):
+        traded(quiet, -4)
+    sample, whole = samples(quiet, 8, TERMS), samples(panel, 8, TERMS)
+    for features in (sample.price_features, sample.funding_features, sample.last_rate[None]):
+        assert np.isnan(features[:, 200:206, 3]).all()
+        assert np.isfinite(features[:, 206:280, 3]).all()
+    # what came before it stands, and so do targets
+    np.testing.assert_array_equal(sample.price_features[:, :200], whole.price_features[:, :200])
+    np.testing.assert_array_equal(sample.paid, whole.paid)
+
+
 def test_residual_target_has_no_market_left() -> None:
     panel = made_up(bars=400)
     sample = samples(panel, 4, TERMS)
@@ -223,7 +245,7 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
     rows = [f"BTC,{1_700_006_400_000 // step * step + k * step},100,101,5" for k in range(6)]
     bars.write_text("coin,ts,open,close,volume\n" + "\n".join(rows) + "\n")
     funding.write_text(f"coin,ts,rate\nBTC,{1_600_000_000_000 // HOUR_MS * HOUR_MS},0.0001\n")
-    with pytest.raises(BarsError, match="no hourly rate"):
+    with pytest.raises(BarsError, match="no settlement of a coin of the bars"):
         load_panel(bars, funding)
     funding.write_text("coin,ts\nBTC,1\n")
     with pytest.raises(BarsError, match="no column rate"):
