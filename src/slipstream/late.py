@@ -53,11 +53,12 @@ LATE: dict[str, dict[str, tuple[str, str]]] = {
         "import_files": ("import", "Bring bars or funding from files into the lake."),
         "app": ("lake", "Look at the lake of market data."),
     },
-    "slipstream.processes.costs": {
-        "app": ("costs", "Calibrate what trading costs from recorded books, and show it.")
-    },
+    "slipstream.processes.costs": {"app": ("costs", "Calibrate what trading costs from recorded books, and show it.")},
     "slipstream.processes.backtest": {
         "backtest": ("backtest", "Test a strategy on history, net of all costs, and write a report.")
+    },
+    "slipstream.processes.parity": {
+        "command": ("parity", "Hold a pod's rebalances against the backtest of the bars it heard.")
     },
     "slipstream.processes.sweep": {
         "sweep": ("sweep", "Search parameters walk-forward; a run that was stopped continues where it was.")

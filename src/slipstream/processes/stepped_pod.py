@@ -28,14 +28,16 @@ from slipstream.model.events import (
     Event,
     Fill,
     FundingPayment,
+    Position,
     Reconnect,
     Reject,
     Timer,
 )
 from slipstream.model.instrument import plain
+from slipstream.model.order import Order, OrderState, Tif
 from slipstream.venues.emulator.depth import best
 from slipstream.venues.emulator.exchange import margin, queries
-from slipstream.venues.emulator.state import Block, Status
+from slipstream.venues.emulator.state import Block, FillRecord, Status
 from slipstream.venues.emulator.venue import BLOCK_NS, Venue
 
 USER = "0x" + "5a" * 20
@@ -64,10 +66,39 @@ class SteppedPod:
         self._filled: dict[str, Decimal] = {}
         self._last: dict[tuple[str, str], tuple[float, ...]] = {}
         self.exchange.deposit(USER, capital)
-        self.obey(self.kernel.begin(1, list(self.exchange.instruments.values()), self.now))
+        self._start(1)
+
+    def _start(self, run: int) -> None:
+        """Set a kernel going that has not begun: connected, and told of the account."""
+        self.obey(self.kernel.begin(run, list(self.exchange.instruments.values()), self.now))
+        self._connect()
+
+    def _connect(self) -> None:
         for feed in ("hl", "hl.user", "binance"):
             self._feed(Reconnect(feed, self.now))
-        self._feed(AccountState(capital, capital, (), (), self.now))
+        self._feed(self.account())
+
+    def account(self) -> AccountState:
+        """The account as the venue has it, read whole."""
+        account = self.exchange.accounts[USER]
+        resting = tuple(
+            Order(
+                cloid=one.cloid,
+                coin=one.coin,
+                side=one.side,
+                px=one.limit_px,
+                sz=one.orig_sz,
+                tif=Tif(one.tif),
+                reduce_only=one.reduce_only,
+                state=OrderState.OPEN,
+                oid=one.oid,
+                filled=one.orig_sz - one.sz,
+            )
+            for one in account.open_orders.values()
+            if one.cloid is not None
+        )
+        held = tuple(Position(coin, one.szi, one.entry_px) for coin, one in account.positions.items() if one.szi)
+        return AccountState(self.equity, self.equity, held, resting, self.now)
 
     @property
     def equity(self) -> Decimal:
@@ -79,19 +110,23 @@ class SteppedPod:
         held = self.exchange.accounts[USER].positions.values()
         return [position.szi * self.exchange.contexts[position.coin].mark for position in held]
 
-    def run(self, seconds: float) -> None:
-        """Let blocks pass."""
-        for _ in range(round(seconds * SECOND) // BLOCK_NS):
-            self.now += BLOCK_NS
+    def run(self, seconds: float, block_ns: int = BLOCK_NS) -> None:
+        """Let blocks pass; longer ones cost less and show less of the market."""
+        for _ in range(round(seconds * SECOND) // block_ns):
+            self.now += block_ns
             self._hear(self.exchange.step(self.now, self.now // 1_000_000))
             for coin in self.coins:
                 self._prices(coin)
+            self._news()
             queue, self._queue = self._queue, []
             for event in queue:
                 self._feed(event)
             for name in sorted(name for name, at in self._timers.items() if at <= self.now):
                 del self._timers[name]
                 self._feed(Timer(name, self.now))
+
+    def _news(self) -> None:
+        """What else is told at the end of a block."""
 
     def _prices(self, coin: str) -> None:
         """New best prices of both exchanges, and once a second the old ones and the context."""
@@ -120,7 +155,10 @@ class SteppedPod:
             self.fills.append(event)
         elif isinstance(event, FundingPayment):
             self.funding.append(event)
-        self.obey(self.kernel.step(event))
+        self.obey(self._step(event))
+
+    def _step(self, event: Event) -> Sequence[Command]:
+        return self.kernel.step(event)
 
     def obey(self, commands: Sequence[Command]) -> None:
         """Carry out what the kernel, or somebody in its place, commands."""
@@ -198,23 +236,7 @@ class SteppedPod:
                 continue
             if fill.cloid is not None:
                 self._filled[fill.cloid] = self._filled.get(fill.cloid, ZERO) + fill.sz
-            self._queue.append(
-                Fill(
-                    coin=fill.coin,
-                    side=fill.side,
-                    px=fill.px,
-                    sz=fill.sz,
-                    fee=fill.fee,
-                    tid=fill.tid,
-                    oid=fill.oid,
-                    ns=fill.ns,
-                    cloid=fill.cloid,
-                    crossed=fill.crossed,
-                    start_position=fill.start_position,
-                    closed_pnl=fill.closed_pnl,
-                    liquidation=fill.liquidation is not None,
-                )
-            )
+            self._queue.append(self._fill(fill))
         for user, paid in block.fundings:
             if user == USER:
                 self._queue.append(FundingPayment(paid.coin, paid.usdc, paid.szi, paid.rate, paid.ns))
@@ -224,3 +246,21 @@ class SteppedPod:
             if update.user == USER and order.cloid is not None and over:
                 filled = self._filled.get(order.cloid, ZERO)
                 self._queue.append(Closed(order.cloid, order.oid, update.status.value, update.ns, filled))
+
+    @staticmethod
+    def _fill(fill: FillRecord) -> Fill:
+        return Fill(
+            coin=fill.coin,
+            side=fill.side,
+            px=fill.px,
+            sz=fill.sz,
+            fee=fill.fee,
+            tid=fill.tid,
+            oid=fill.oid,
+            ns=fill.ns,
+            cloid=fill.cloid,
+            crossed=fill.crossed,
+            start_position=fill.start_position,
+            closed_pnl=fill.closed_pnl,
+            liquidation=fill.liquidation is not None,
+        )

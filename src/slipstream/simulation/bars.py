@@ -266,16 +266,18 @@ def run_bars(
     *,
     before: Callable[[int, BarVenue], Sequence[Event]] | None = None,
     after: Callable[[int, BarVenue], None] | None = None,
+    venue: BarVenue | None = None,
 ) -> BarResult:
     """Run a kernel that has not begun over bars of coins among ``instruments``.
 
     ``before`` may add events to each bar's look (a mandate, a halt); ``after`` is called when a bar's look is over.
-    Raises ValueError if an instrument is missing.
+    ``venue`` is a new one of the bars' coins, with terms of its own; None makes one of ``terms``. Raises ValueError if
+    an instrument is missing.
     """
     lacking = sorted(set(bars.coins) - {one.coin for one in instruments})
     if lacking:
         raise ValueError(f"bars of {lacking[0]}, but no instrument: give price and size rules of {', '.join(lacking)}")
-    venue = BarVenue(bars.coins, terms or BarTerms())
+    venue = venue or BarVenue(bars.coins, terms or BarTerms())
     run = _Run(kernel, venue)
     venue.now_ns = int(bars.opened[0]) * MS
     run.obey(kernel.begin(1, instruments, venue.now_ns))
