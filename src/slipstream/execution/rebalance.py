@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
 
 from slipstream.model.instrument import Instrument
+from slipstream.model.mandate import Mandate
 
 ZERO = Decimal(0)
+SPARE = Decimal("0.97")  # of a cap: prices move between the decision and the fill
 
 
 def last_due(now_ns: int, every_ns: int, offset_ns: int) -> int:
@@ -28,6 +30,20 @@ class Room(msgspec.Struct, frozen=True):
     def of(self, coin: str) -> Decimal:
         """The cap of a coin."""
         return self.coin.get(coin, self.any_coin)
+
+    def under(self, mandate: Mandate | None) -> Room:
+        """This room narrowed by a mandate, its caps with something to spare. Named coins alone are granted, if any."""
+        gross, any_coin = self.gross * SPARE, self.any_coin * SPARE
+        if mandate is None:
+            return Room(self.capital, gross, {}, any_coin)
+        caps = {coin: min(cap, self.any_coin) * SPARE for coin, cap in mandate.coin_caps.items()}
+        gross = min(self.gross, mandate.gross_cap) * SPARE
+        return Room(min(self.capital, mandate.capital), gross, caps, ZERO if caps else any_coin)
+
+    def is_less(self, before: Room, coins: Iterable[str]) -> bool:
+        """Whether anything is granted less than before."""
+        pairs = ((self.capital, before.capital), (self.gross, before.gross))
+        return any(new < old for new, old in (*pairs, *((self.of(coin), before.of(coin)) for coin in coins)))
 
 
 def notionals(weights: Mapping[str, float], room: Room) -> dict[str, Decimal]:

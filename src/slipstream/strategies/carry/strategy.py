@@ -22,12 +22,16 @@ import numpy.typing as npt
 
 from slipstream.core.portfolio.lots import round_to_lots
 from slipstream.core.signals.gathering import Gathering, Row
-from slipstream.execution.rebalance import Band, Room, last_due, notionals, shrunk
+from slipstream.execution.drawdown import DrawdownStop
+from slipstream.execution.marks import closable, is_tradable, mid_of, net_of
+from slipstream.execution.rebalance import Room, notionals, shrunk
+from slipstream.execution.schedule import obstacle
 from slipstream.execution.strategy import View
-from slipstream.model.events import AssetContext, Candle, Event, FundingRate, Timer
-from slipstream.model.intents import Intent, Note, Target, Wake
-from slipstream.model.mandate import Mandate, Resume, TradingState
-from slipstream.strategies.carry.config import HOUR, MINUTE, CarryConfig
+from slipstream.execution.targets import AT_ONCE, PASSIVE, targets, traded_usd
+from slipstream.model.events import AssetContext, Candle, Event, FundingRate
+from slipstream.model.intents import Intent, Note
+from slipstream.model.mandate import Mandate, Resume
+from slipstream.strategies.carry.config import CarryConfig
 from slipstream.strategies.carry.rates import Rates
 from slipstream.strategies.carry.target import Book, Bounds, Signals
 
@@ -35,20 +39,6 @@ SLUG = "carry"
 LOOK = "carry:look"
 MS = 1_000_000
 ZERO = Decimal(0)
-ROOM = Decimal("0.97")  # of a cap: prices move between the decision and the fill
-URGENCY = 0.02  # passive for nearly all of the patience, then across
-
-
-def mid_of(view: View, coin: str) -> Decimal | None:
-    """The middle of the best prices, or None."""
-    bbo = view.bbo("hl", coin)
-    return Decimal(repr(bbo.mid)) if bbo is not None and bbo.mid > 0.0 else None
-
-
-def tradable_in(view: View, coin: str) -> bool:
-    """Whether a position can be opened: listed, and with a price."""
-    instrument = view.instruments.get(coin)
-    return instrument is not None and not instrument.delisted and mid_of(view, coin) is not None
 
 
 class Carry:
@@ -62,17 +52,11 @@ class Carry:
         self.bars = Gathering(coins, config.bar_ns)
         self.rates = Rates(coins)
         self.book: Book | None = None
-        self._every = int(config.trade.rebalance_hours * HOUR)
-        self._offset = int(config.trade.offset_minutes * MINUTE)
-        self._band = Band(Decimal(repr(config.trade.min_trade_usd)), Decimal(repr(config.trade.band)))
-        self._done_ns = 0  # when the last rebalance was due that was carried out
+        self._schedule = config.trade.schedule(LOOK)
+        self._band = config.trade.quiet()
+        self._stop = DrawdownStop(config.trade.drawdown_stop)
         self._granted: Room | None = None
-        self._peak: Decimal | None = None
-        self._lent: Decimal | None = None  # the capital that the peak is measured against
-        self._stopped = False
-        self._waiting = ""
         self._level = ""
-        self._awake = False
 
     @property
     def slug(self) -> str:
@@ -81,22 +65,17 @@ class Carry:
 
     def on_event(self, event: Event, view: View) -> list[Intent]:
         """What is wanted after this event."""
-        out: list[Intent] = []
-        if not self._awake and view.now_ns > 0:
-            self._awake = True
-            out.append(Wake(LOOK, view.now_ns + MINUTE // 4))
+        out: list[Intent] = [*self._schedule.wakes(event, view.now_ns)]
         if isinstance(event, AssetContext | FundingRate):
             self.rates.hear(event)
         elif isinstance(event, Candle):
             self._fold(self.bars.hear(event))
-        elif isinstance(event, Timer) and event.name == LOOK:
-            out.append(Wake(LOOK, view.now_ns + MINUTE))
+        elif self._schedule.is_look(event):
             out += self._watch_loss(view) + self._look(view)
         elif isinstance(event, Mandate):
             out += self._leased(view)
-        elif isinstance(event, Resume) and event.whose == "" and self._stopped:
-            self._stopped, self._peak = False, None
-            out.append(Note("drawdown stop cleared", {"by": event.who, "why": event.why}))
+        elif isinstance(event, Resume):
+            out += self._stop.resumed(event)
         return out
 
     def _fold(self, rows: list[Row]) -> None:
@@ -106,37 +85,21 @@ class Carry:
     # decisions
 
     def _look(self, view: View) -> list[Intent]:
-        if self._stopped:
-            return self._finish(view)
-        due = last_due(view.now_ns, self._every, self._offset)
-        if due <= self._done_ns and self.book is not None:
+        if self._stop.stopped:
+            # close what had no price as it tripped, or what a restart found still held
+            return self._trade(view, "drawdown stop", AT_ONCE) if closable(view, self.coins) else []
+        if not self._schedule.is_due(view.now_ns, anew=self.book is None):
             return []
-        why = self._not_yet(view)
+        config = self.config
+        priced = any(mid_of(view, coin) for coin in self.coins)
+        closed = self.bars.newest_close_ns
+        why = obstacle(view, closed, config.max_bar_age_ns, leased=config.require_mandate, priced=priced)
         if why:
-            said, self._waiting = self._waiting, why
-            return [Note(f"rebalance waits: {why}")] if why != said else []
-        self._waiting = ""
-        # a process that starts anew takes up a rebalance that was interrupted, and leaves one that had its time alone
-        late = due <= self._done_ns and view.now_ns - due > int(self.config.trade.deadline_minutes * MINUTE)
-        self._done_ns = due
+            return [*self._schedule.wait(why)]
+        in_time = self._schedule.take(view.now_ns)
         self._fold(self.bars.rest())
         self.book = self._decide(view)
-        return self._said() if late else [*self._said(), *self._trade(view, "rebalance")]
-
-    def _not_yet(self, view: View) -> str:
-        """Why nothing can be decided now; empty if it can."""
-        if not self.bars.newest_close_ns:
-            return "no bars yet"
-        age = view.now_ns - self.bars.newest_close_ns
-        if age > self.config.trade.max_bar_age_bars * self.config.bar_ns:
-            return f"the newest bar closed {age / HOUR:.1f} h ago"
-        if view.trading_state is TradingState.HALTED:
-            return "halted"
-        if self.config.require_mandate and view.mandate is None:
-            return "no mandate"
-        if not any(mid_of(view, coin) for coin in self.coins):
-            return "no prices yet"
-        return ""
+        return [*self._said(), *self._trade(view, "rebalance")] if in_time else self._said()
 
     def _decide(self, view: View) -> Book:
         """The book from what is held, within what is granted."""
@@ -146,7 +109,7 @@ class Carry:
         if capital > 0.0:
             held[:] = [float(view.position(coin) * (mid_of(view, coin) or ZERO)) / capital for coin in self.coins]
         caps = np.array([float(room.of(coin)) for coin in self.coins])
-        tradable = np.array([tradable_in(view, coin) for coin in self.coins])
+        tradable = np.array([is_tradable(view, coin) for coin in self.coins])
         bounds = Bounds(
             capital=capital,
             gross=float(room.gross) / capital if capital > 0.0 else 0.0,
@@ -174,27 +137,18 @@ class Carry:
     def _leased(self, view: View) -> list[Intent]:
         """A lease that grants less than the one before is obeyed at once; one that grants more waits its turn."""
         before, self._granted = self._granted, self._room(view)
-        if before is None or self.book is None:
+        if before is None or self.book is None or not self._granted.is_less(before, self.coins):
             return []
-        pairs = ((before.capital, self._granted.capital), (before.gross, self._granted.gross))
-        coins = ((before.of(coin), self._granted.of(coin)) for coin in self.coins)
-        return self._trade(view, "lease") if any(new < old for old, new in (*pairs, *coins)) else []
+        return self._trade(view, "lease")
 
     def _room(self, view: View) -> Room:
-        """Capital and caps: the config's, narrowed by the mandate."""
-        trade, mandate = self.config.trade, view.mandate
-        if mandate is None:
-            return Room(trade.capital, self.config.gross_cap * ROOM, {}, self.config.coin_cap * ROOM)
-        caps = {coin: min(cap, self.config.coin_cap) * ROOM for coin, cap in mandate.coin_caps.items()}
-        other = ZERO if caps else self.config.coin_cap * ROOM
-        gross = min(self.config.gross_cap, mandate.gross_cap) * ROOM
-        return Room(min(trade.capital, mandate.capital), gross, caps, other)
+        return self.config.room().under(view.mandate)
 
     # trades
 
     def _sizes(self, view: View, wanted: Mapping[str, Decimal]) -> dict[str, Decimal]:
         """Whole lots near the notionals at current mids, their beta repaired; only coins that are tradable."""
-        names = [coin for coin in self.coins if wanted.get(coin) and tradable_in(view, coin)]
+        names = [coin for coin in self.coins if wanted.get(coin) and is_tradable(view, coin)]
         if not names:
             return {}
         lots = [Decimal(1).scaleb(-view.instruments[coin].size_decimals) for coin in names]
@@ -204,31 +158,24 @@ class Carry:
         found = round_to_lots(np.array([float(wanted[coin]) for coin in names]), value, beta)
         return {coin: Decimal(int(n)) * lot for coin, n, lot in zip(names, found.lots, lots, strict=True)}
 
-    def _trade(self, view: View, reason: str, urgency: float = URGENCY) -> list[Intent]:
+    def _shrinking(self, view: View, sizes: Mapping[str, Decimal]) -> dict[str, Decimal]:
+        """Sizes under a refused model: positions only shrink, and what is halved for ever ends as dust, and closed."""
+        out: dict[str, Decimal] = {}
+        for coin, wanted in sizes.items():
+            size = shrunk(view.position(coin), wanted)
+            out[coin] = size if abs(size) * (mid_of(view, coin) or ZERO) >= self._band.min_usd else ZERO
+        return out
+
+    def _trade(self, view: View, reason: str, urgency: float = PASSIVE) -> list[Intent]:
         """Targets for the book as it is: for every coin wanted or held."""
         book = self.book
-        weights = book.weights if book is not None and not self._stopped else {}
-        refused = book is not None and bool(book.why)
-        wanted = notionals(weights, self._room(view))
-        sizes = self._sizes(view, wanted)
-        deadline = view.now_ns + int(self.config.trade.deadline_minutes * MINUTE)
-        out: list[Intent] = []
-        traded = ZERO
-        for coin in self.coins:
-            held, px = view.position(coin), mid_of(view, coin)
-            if coin not in view.instruments or (not held and not sizes.get(coin)):
-                continue
-            if px is None:
-                out.append(Note(f"{coin} has no price: position {held} stays"))
-                continue
-            size = sizes.get(coin, ZERO)
-            if refused or view.trading_state is not TradingState.ACTIVE:
-                size = shrunk(held, size)
-            if refused and abs(size) * px < self._band.min_usd:
-                size = ZERO  # what is halved for ever ends as dust
-            size = held if self._band.holds(held, size, px) else size
-            traded += abs(size - held) * px
-            out.append(Target(coin, size, urgency, px, deadline, reason))
+        weights = book.weights if book is not None and not self._stop.stopped else {}
+        sizes = {coin: size for coin, size in self._sizes(view, notionals(weights, self._room(view))).items() if size}
+        if book is not None and book.why:
+            sizes = self._shrinking(view, sizes)
+        deadline = self._schedule.deadline_ns
+        out = targets(view, self.coins, sizes, self._band, deadline_ns=deadline, reason=reason, urgency=urgency)
+        traded = traded_usd(view, out)
         fields: dict[str, str | float | int] = {"names": len(weights), "traded_usd": round(float(traded), 2)}
         if book is not None:
             fields |= {
@@ -241,61 +188,22 @@ class Carry:
             }
         return [Note(reason, fields), *out]
 
-    # money
-
-    def _net(self, view: View) -> Decimal | None:
-        """Profit after costs of all coins; None while a held coin never had a price. Nobody quotes it: its mark."""
-        total = ZERO
-        for coin in self.coins:
-            line, context = view.line(coin), view.context(coin)
-            px = mid_of(view, coin)
-            if px is None:
-                px = Decimal(repr(context.mark_px)) if context is not None and context.mark_px > 0.0 else line.last_px
-            if line.position and not px > 0:
-                return None
-            total += line.net(px)
-        return total
-
     def _watch_loss(self, view: View) -> list[Intent]:
-        net = self._net(view)
-        if net is None:
-            return []
         capital = self._room(view).capital or self.config.trade.capital
-        if self._peak is not None and self._lent and capital != self._lent:
-            # a loss is a part of what was lent when it was made: another lease leaves that part as it is
-            self._peak = net + (self._peak - net) * capital / self._lent
-        self._lent = capital
-        self._peak = net if self._peak is None else max(self._peak, net)
-        lost = (self._peak - net) / capital
-        if self._stopped or lost < Decimal(repr(self.config.trade.drawdown_stop)):
-            return []
-        self._stopped = True
-        said = Note("drawdown stop: everything is closed", {"lost": f"{lost:.2%}", "clears": "an operator's resume"})
-        return [said, *self._trade(view, "drawdown stop", 1.0)]
-
-    def _finish(self, view: View) -> list[Intent]:
-        """Once stopped: close what had no price then, or what a restart found still held."""
-        left = [coin for coin in self.coins if view.position(coin) and mid_of(view, coin) is not None]
-        return self._trade(view, "drawdown stop", 1.0) if left else []
+        said = self._stop.watch(net_of(view, self.coins), capital)
+        return [*said, *self._trade(view, "drawdown stop", AT_ONCE)] if said else []
 
     # memory
 
     def snapshot(self) -> dict[str, object]:
         """What a restart must not forget. Bars and settled funding come from the feed again."""
-        return {
-            "done_ns": self._done_ns,
-            "peak": None if self._peak is None else str(self._peak),
-            "lent": None if self._lent is None else str(self._lent),
-            "stopped": self._stopped,
-        }
+        return {"done_ns": self._schedule.done_ns, **self._stop.snapshot()}
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Continue from a snapshot."""
         values: Mapping[str, Any] = state
-        self._done_ns = int(values.get("done_ns") or 0)
-        self._peak = Decimal(values["peak"]) if values.get("peak") is not None else None
-        self._lent = Decimal(values["lent"]) if values.get("lent") is not None else None
-        self._stopped = bool(values.get("stopped", False))
+        self._schedule.done_ns = int(values.get("done_ns") or 0)
+        self._stop.restore(values)
 
     def status(self) -> dict[str, object]:
         """Plain values for people."""
@@ -304,9 +212,9 @@ class Carry:
             "bars": self.signals.bars,
             "newest_close_ns": self.bars.newest_close_ns,
             "funding_known": self.signals.features.warmed(),
-            "next_rebalance_ns": self._done_ns + self._every if self._done_ns else 0,
-            "waiting": self._waiting,
-            "stopped": self._stopped,
+            "next_rebalance_ns": self._schedule.next_ns,
+            "waiting": self._schedule.waiting,
+            "stopped": self._stop.stopped,
             "model": model.hash[:12] if model is not None else "",
             "model_until_ms": model.valid_until_ms if model is not None else 0,
             "refused": book.why if book is not None else self.signals.problem,
