@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import typer
 from msgspec.structs import replace
+from rich.console import Console
 from typer.testing import CliRunner
 
+from slipstream.core.costs.calibrated import Calibrated, CoinCosts, encode
 from slipstream.core.signals.bars import Bars
 from slipstream.model.errors import ConfigError
-from slipstream.processes.backtest import backtest, run_backtest
+from slipstream.processes.backtest import backtest, run_backtest, show
 from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
+from slipstream.research.report.figures import report
 from slipstream.research.synthetic_bars import synthetic_bars
 from slipstream.strategies.registry import STRATEGIES, find
 
@@ -69,6 +72,43 @@ def test_more_cost_is_less_money() -> None:
     dear = run_backtest(asked("gradient", demo=True, overrides=WEEKLY, half_spread=0.01))
     cheap = run_backtest(asked("gradient", demo=True, overrides=WEEKLY, half_spread=0.0))
     assert dear.equity[-1] < cheap.equity[-1] and not cheap.costs["spread"].any()
+
+
+def test_the_screen_and_the_report_show_one_sharpe_ratio(capsys: pytest.CaptureFixture[str]) -> None:
+    record = run_backtest(asked("gradient", demo=True, overrides=WEEKLY))
+    show(record, Console(width=120))
+    told = re.search(r"Sharpe ratio, a year, by the day\W+(-?[\d.]+)", capsys.readouterr().out)
+    kept = report(record, np.random.default_rng(1))
+    assert told is not None and kept.period == "day"
+    assert told[1] == f"{next(r.value for r in kept.ratios if r.name == 'Sharpe ratio'):.2f}"
+
+
+def costs_file(folder: Path, coins: tuple[str, ...], spread: float = 2e-4, impact: float = 0.0) -> Path:
+    """A file of costs, the same for every coin."""
+    one = CoinCosts(
+        half_spread=spread, half_spread_low=spread, half_spread_high=spread, impact=impact, impact_low=impact,
+        impact_high=impact, rms=0.0, worst=0.0, r2=1.0, exponent=None, books=1000, dropped=0, minutes=100.0, first_ms=1,
+        last_ms=2, depth_usd=1e6, notional_usd=(1e3, 1e6), cost_bp=(2.0, 2.0),
+    )  # fmt: skip
+    path = folder / f"costs{spread}_{impact}.json"
+    path.write_bytes(encode(Calibrated(coins=dict.fromkeys(coins, one), sources=("books",))))
+    return path
+
+
+def test_calibrated_costs_are_what_the_backtest_charges(tmp_path: Path) -> None:
+    coins = synthetic_bars(np.random.default_rng(1), hours=4).coins
+    plain = run_backtest(asked("gradient", demo=True, overrides=WEEKLY, impact=0.0))
+    same = run_backtest(asked("gradient", demo=True, overrides=WEEKLY, costs=costs_file(tmp_path, coins)))
+    assert same.equity == pytest.approx(plain.equity, rel=1e-12)
+    assert "calibrated from books" in same.assumptions[1]
+    dear = run_backtest(asked("gradient", demo=True, overrides=WEEKLY, costs=costs_file(tmp_path, coins, 2e-4, 1e-5)))
+    assert dear.equity[-1] < plain.equity[-1] and dear.costs["impact"].sum() > 0.0
+    with pytest.raises(ValueError, match="no costs are known for 1 of 30 coins, SYN29"):
+        run_backtest(asked("gradient", demo=True, costs=costs_file(tmp_path, coins[:-1])))
+    with pytest.raises(ConfigError, match="--impact has no meaning here: --costs says"):
+        run_backtest(asked("gradient", demo=True, costs=costs_file(tmp_path, coins), impact=1.0))
+    with pytest.raises(ConfigError, match="make one with slipstream costs calibrate"):
+        run_backtest(asked("gradient", demo=True, costs=tmp_path / "none.json"))
 
 
 def test_the_kernel_over_bars_earns_much_the_same(tmp_path: Path) -> None:

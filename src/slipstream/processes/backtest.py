@@ -10,13 +10,12 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
+from slipstream.core.portfolio.periods import periods
 from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.core.stats.performance import drawdown, sharpe
 from slipstream.model.errors import ConfigError, SlipstreamError
 from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
 from slipstream.strategies.registry import find
-
-YEAR_MS = 365 * 86_400_000
 
 
 def run_backtest(request: BacktestRequest) -> BacktestRecord:
@@ -43,6 +42,9 @@ def backtest(
     half_spread: Annotated[float | None, typer.Option(min=0.0, help="Fraction of the price.")] = None,
     impact: Annotated[float | None, typer.Option(min=0.0, help="Y of the square-root law.")] = None,
     maker_share: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Part filled passively.")] = None,
+    costs: Annotated[
+        Path | None, typer.Option(help="What trading costs by coin: a file of `slipstream costs calibrate`.")
+    ] = None,
     kernel: Annotated[bool, typer.Option("--kernel", help="Run the pod's own kernel over the bars.")] = False,
     against: Annotated[
         list[str] | None, typer.Option(help="Another strategy on the same market, compared in the report.")
@@ -69,6 +71,7 @@ def backtest(
             half_spread=half_spread,
             impact=impact,
             maker_share=maker_share,
+            costs=costs,
             kernel=kernel,
         )
         rivals = [rival(request, name) for name in against or []]
@@ -102,8 +105,9 @@ def show(record: BacktestRecord, console: Console | None = None) -> None:
     table.add_row("of it funding, USD", f"{funding:+,.2f}")
     table.add_row("of it costs, USD", f"{-costs:+,.2f}")
     table.add_row("return", f"{profit / record.capital:+.2%}")
-    ratio = sharpe(record.returns, periods_a_year(record)) if record.returns.size > 1 else None
-    table.add_row("Sharpe ratio, a year", "not defined" if ratio is None else f"{ratio:.2f}")
+    kept = periods(record)  # the report's own calendar: both show one ratio
+    ratio = sharpe(kept.returns, kept.ann) if kept.returns.size > 1 else None
+    table.add_row(f"Sharpe ratio, a year, by the {kept.name}", "not defined" if ratio is None else f"{ratio:.2f}")
     table.add_row("deepest drawdown", f"{drawdown(record.returns).depth:.2%}")
     table.add_row("traded, USD", f"{float(record.turnover.sum()):,.0f}")
     console = console or Console()
@@ -112,10 +116,3 @@ def show(record: BacktestRecord, console: Console | None = None) -> None:
         console.print(f"assumed: {line}", markup=False)
     for line in record.findings:
         console.print(f"found: {line}", markup=False)
-
-
-def periods_a_year(record: BacktestRecord) -> float:
-    """How many periods of a record's usual length a year has."""
-    import numpy as np
-
-    return YEAR_MS / float(np.median(np.diff(record.stamps))) if record.stamps.size > 1 else 1.0

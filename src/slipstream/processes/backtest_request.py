@@ -18,7 +18,8 @@ class BacktestRequest(msgspec.Struct, frozen=True, kw_only=True):
     (``trade.rebalance_hours``). The market is one of ``bars`` (with ``funding``), ``returns_csv`` (one column a coin),
     ``replay`` (a folder of recorded books) or ``demo`` (made up from ``seed``). ``hours`` is how long a simulated
     market runs. ``kernel`` runs the pod's own kernel over the bars instead of the vectorised account. Fractions are of
-    the traded notional; ``capital`` is USD, None what the config says.
+    the traded notional; ``costs`` is a file of `slipstream costs calibrate` instead of ``half_spread`` and ``impact``.
+    ``capital`` is USD, None what the config says.
     """
 
     entry: Entry
@@ -36,6 +37,7 @@ class BacktestRequest(msgspec.Struct, frozen=True, kw_only=True):
     half_spread: float | None = None
     impact: float | None = None
     maker_share: float | None = None
+    costs: Path | None = None
     kernel: bool = False
 
     def settings_path(self) -> Path | None:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.core.costs.calibrated import read_costs
 from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.execution.kernel import Kernel
@@ -45,10 +46,13 @@ def backtest(request: BacktestRequest) -> BacktestRecord:
 
 
 def costs_of(request: BacktestRequest) -> Costs:
-    """What trading costs, from the request; returns alone know no volume, so no impact."""
+    """What trading costs, from the request; returns alone know no volume, so no impact by it. Raises CostsError."""
+    if request.costs is not None:
+        request.refuse(("half_spread", "impact"), "--costs says what they are, coin by coin")
+        return Costs(calibrated=read_costs(request.costs), maker_share=request.maker_share or 0.0)
     impact = 0.0 if request.returns_csv is not None else request.impact
     given = {"half_spread": request.half_spread, "impact": impact, "maker_share": request.maker_share}
-    return Costs(**{name: value for name, value in given.items() if value is not None})
+    return msgspec.structs.replace(Costs(), **{name: value for name, value in given.items() if value is not None})
 
 
 def ends_of(bars: Bars) -> npt.NDArray[np.int64]:
@@ -59,7 +63,7 @@ def ends_of(bars: Bars) -> npt.NDArray[np.int64]:
 
 def settings_said(request: BacktestRequest, config: Any) -> dict[str, object]:
     """What a reader needs to repeat the run."""
-    given = {name: getattr(request, name) for name in ("bars", "funding", "returns_csv", "replay")}
+    given = {name: getattr(request, name) for name in ("bars", "funding", "returns_csv", "replay", "costs")}
     return {
         "strategy": request.entry.slug,
         "config": config.public(),
@@ -101,8 +105,7 @@ def record_of(request: BacktestRequest, config: Any, bars: Bars, result: Result,
         coin_pnl={coin: float(pnl) for coin, pnl in zip(bars.coins, result.coin_pnl, strict=True) if pnl},
         assumptions=(
             "decided at a bar's close, filled in full at the next bar's open: no queue, no partial fill",
-            f"fee {costs.fee:.5%}, half spread {costs.spread:.5%} of what was traded",
-            f"impact {costs.impact:g} x sigma of a day x sqrt(traded / day's volume)" if costs.impact else "no impact",
+            *costs.said(),
             funding_said(request),
             f"the largest trade was {result.worst_share:.2%} of its coin's day",
         ),

@@ -31,7 +31,7 @@ NO_BARS = "a market maker is tested on books: --demo for made-up ones, --replay 
 def backtest(request: BacktestRequest) -> BacktestRecord:
     """Run Brawler for some hours of venue time. Raises ConfigError (what the user can mend)."""
     request.refuse(("bars", "funding", "returns_csv", "no_funding"), NO_BARS)
-    request.refuse(("half_spread", "impact", "maker_share", "kernel"), "its orders meet a book")
+    request.refuse(("half_spread", "impact", "maker_share", "costs", "kernel"), "its orders meet a book")
     if request.demo == (request.replay is not None):
         raise ConfigError(f"backtest {request.entry.slug}: give one market: {NO_BARS}")
     config: Any = settings_of(request)

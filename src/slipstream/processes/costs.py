@@ -22,8 +22,8 @@ from slipstream.core.costs.calibrated import (
     CoinCosts,
     CostsError,
     calibrate,
-    decode,
     encode,
+    read_costs,
 )
 from slipstream.core.costs.curve import Curve, grid
 from slipstream.data.books import BooksError, Snapshots, Thinning, files_of, from_file, from_lake
@@ -60,14 +60,6 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
             for part in from_file(path, coin, thinning, refused):
                 if not self.coins or part.coin in self.coins:
                     yield part
-
-
-def read_costs(path: Path) -> Calibrated:
-    """A file of costs. Raises CostsError."""
-    try:
-        return decode(path.read_bytes(), str(path))
-    except OSError as error:
-        raise CostsError(f"{path}: {error.strerror or error}; make one with slipstream costs calibrate") from None
 
 
 def measured(sources: Sources, notional: np.ndarray, refused: list[str]) -> dict[str, Curve]:

@@ -76,6 +76,7 @@ def build_factors(bars_file: Path, horizons: Sequence[int], folder: Path) -> str
 
 def run_backtests(slug: str, bars: Path, funding: Path, folder: Path, seed: int) -> tuple[dict[str, str] | None, str]:
     """A registered strategy's figures over the panel, its report written; None and why where there are none."""
+    from slipstream.core.portfolio.periods import periods
     from slipstream.core.stats.performance import drawdown, sharpe
     from slipstream.processes.backtest import run_backtest
     from slipstream.processes.backtest_request import BacktestRequest
@@ -89,7 +90,8 @@ def run_backtests(slug: str, bars: Path, funding: Path, folder: Path, seed: int)
         paths = write_report(record, folder / slug, seed=seed)
     except (SlipstreamError, ValueError) as error:
         return None, f"REFUSED: {error}"
-    ratio = sharpe(record.returns, _periods_a_year(record.stamps))
+    kept = periods(record)
+    ratio = sharpe(kept.returns, kept.ann) if kept.returns.size > 1 else None
     profit = float(record.equity[-1]) - record.capital
     row = {
         "strategy": record.title,
@@ -103,12 +105,6 @@ def run_backtests(slug: str, bars: Path, funding: Path, folder: Path, seed: int)
         "deepest fall": f"{drawdown(record.returns).depth:.1%}",
     }
     return row, f"report in {paths.html.parent.name}/{paths.html.name}"
-
-
-def _periods_a_year(stamps: Any) -> float:
-    """From the mean distance of a record's periods."""
-    span = float(stamps[-1] - stamps[0])
-    return 365.0 * 86_400_000.0 * (len(stamps) - 1) / span if span > 0.0 else 1.0
 
 
 def pages(

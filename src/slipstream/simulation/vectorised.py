@@ -1,8 +1,9 @@
 """Backtest of weights on bars: one pass over time, all coins at once. Nothing after a bar changes anything before it.
 
 - A decision is taken at a bar's close, from what was known then, and sizes positions by equity and prices of then.
-- It trades at the next bar's open (or close), at that price, plus costs: fee, half spread, and the square-root law
-  ``Y sigma_day sqrt(Q / V_day)``, Y being the average-cost coefficient (specification, section 1.4).
+- It trades at the next bar's open (or close), at that price, plus what `TransactionCostModel` says: fee, half spread,
+  and impact: calibrated from books, or the square-root law ``Y sigma_day sqrt(Q / V_day)``, Y being the average-cost
+  coefficient (specification, section 1.4).
 - Between decisions units stay, so that weights drift. A coin without a bar is not traded and keeps its last price.
 - Funding falls due at settlements after a bar's open up to its close, on units held after the open's trades, valued at
   the mean of open and close. A settlement that the source lacks is charged at the venue's default rate and counted.
@@ -13,17 +14,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.core.costs.calibrated import Calibrated
+from slipstream.core.costs.model import TransactionCostModel
 from slipstream.core.signals.bars import Bars
 
 Array = npt.NDArray[np.float64]
 DEFAULT_RATE = 1.25e-5
+PARTS = ("fee", "spread", "impact")
 
 
 class FundingMissing(ValueError):
@@ -31,28 +35,57 @@ class FundingMissing(ValueError):
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """Fractions of the traded notional. ``maker_share`` of it pays the maker's fee and no half spread."""
+    """Fractions of the traded notional. ``maker_share`` of it pays the maker's fee and no half spread.
+
+    ``impact`` is Y of the square-root law. With ``calibrated`` the taker's fee, half spreads and impacts are those of
+    recorded books instead, coin by coin, and ``taker_fee``, ``half_spread`` and ``impact`` say nothing.
+    """
 
     taker_fee: float = 0.00045
     maker_fee: float = 0.00015
     maker_share: float = 0.0
     half_spread: float = 0.0002
     impact: float = 1.0
+    calibrated: Calibrated | None = None
 
     @property
     def fee(self) -> float:
         """Fee of a traded dollar."""
-        return self.maker_share * self.maker_fee + (1.0 - self.maker_share) * self.taker_fee
+        taker = self.taker_fee if self.calibrated is None else self.calibrated.fee
+        return self.maker_share * self.maker_fee + (1.0 - self.maker_share) * taker
 
-    @property
-    def spread(self) -> float:
-        """Half spread of a traded dollar."""
-        return (1.0 - self.maker_share) * self.half_spread
+    def model(self, coins: Sequence[str], sigma_day: Array, daily_usd: Array, notional: Array) -> TransactionCostModel:
+        """What trading ``notional`` (N,) USD of these coins costs; volatility and volume (N,) are a day's, as known.
 
-    @property
-    def linear(self) -> float:
-        """Fee and half spread of a traded dollar."""
-        return self.fee + self.spread
+        A coin of which no volatility is known has no impact; where no volume is known, the trade is taken for all of
+        it. Raises ValueError for a coin that was not calibrated.
+        """
+        if self.calibrated is not None:
+            return self.calibrated.model().aligned(coins).partly_passive(self.maker_share, self.maker_fee)
+        volume = np.where(daily_usd > 0.0, daily_usd, np.where(notional > 0.0, notional, 1.0))
+        whole = TransactionCostModel.square_root(
+            np.nan_to_num(sigma_day),
+            volume,
+            coefficient=self.impact,
+            fee=self.taker_fee,
+            spread=self.half_spread,
+            coins=coins,
+        )
+        return whole.partly_passive(self.maker_share, self.maker_fee)
+
+    def said(self) -> tuple[str, ...]:
+        """What trading costs, in words."""
+        if self.calibrated is not None:
+            some = list(self.calibrated.coins.values())
+            half = sorted(1e4 * (1.0 - self.maker_share) * one.half_spread for one in some)
+            where = ", ".join(self.calibrated.sources) or "recorded books"
+            return (
+                f"fee {self.fee:.5%}; half spread {half[0]:.2f} to {half[-1]:.2f} bp and impact of Q^1.5 by coin, "
+                f"calibrated from {where}",
+            )
+        spread = (1.0 - self.maker_share) * self.half_spread
+        law = f"impact {self.impact:g} x sigma of a day x sqrt(traded / day's volume)" if self.impact else "no impact"
+        return f"fee {self.fee:.5%}, half spread {spread:.5%} of what was traded", law
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +154,11 @@ class _Run:
         self.equity = capital
         self.mark = np.full(n, np.nan)
         self.price_pnl, self.funding, self.cost = np.zeros(n), np.zeros(n), np.zeros(n)
-        self.gaps, self.worst, self.traded, self.impact = 0, 0.0, 0.0, 0.0
+        self.gaps, self.worst, self.traded = 0, 0.0, 0.0
+        self.paid = np.zeros(3)  # fee, half spread, impact of this bar
+        # books that were measured do not depend on the day; the square-root law does
+        some = np.ones(n)
+        self.known = None if costs.calibrated is None else costs.model(bars.coins, some, some, some)
 
     def revalue(self, prices: Array) -> None:
         """Carry the positions to new prices; NaN leaves a coin where it is."""
@@ -135,15 +172,17 @@ class _Run:
         can = np.isfinite(prices)
         change = np.where(can, wanted - self.units, 0.0)
         usd = np.abs(np.where(can, change * prices, 0.0))
+        if not usd.any():
+            return
+        sigma, day = self.plan.sigma_day[known], self.plan.daily_usd[known]
+        law = self.known or self.costs.model(self.bars.coins, sigma, day, usd)
+        parts = np.array(law.parts(usd))
+        paid = parts.sum(axis=0)
         moved = usd > 0.0
-        sigma, day = self.plan.sigma_day[known][moved], self.plan.daily_usd[known][moved]
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(day > 0.0, usd[moved] / day, 1.0)
-        impact = usd[moved] * self.costs.impact * np.nan_to_num(sigma) * np.sqrt(share)
-        paid = np.zeros_like(usd)
-        paid[moved] = usd[moved] * self.costs.linear + impact
-        self.impact += float(impact.sum())
+            share = np.where(day[moved] > 0.0, usd[moved] / day[moved], 1.0)
         self.worst = max(self.worst, float(share.max(initial=0.0)))
+        self.paid += parts.sum(axis=1)
         self.cost += paid
         self.equity -= float(paid.sum())
         self.traded += float(usd.sum())
@@ -162,13 +201,6 @@ class _Run:
         self.gaps += int(lacking[held].sum())
         self.funding += paid
         self.equity -= float(paid.sum())
-
-
-class _Series:
-    """What is written down bar by bar."""
-
-    def __init__(self, bars: int) -> None:
-        self.impact, self.funding = np.zeros(bars), np.zeros(bars)
 
 
 def backtest(
@@ -193,12 +225,12 @@ def backtest(
     run = _Run(bars, plan, costs or Costs(), capital)
     t_max, n = bars.close.shape
     equity, turnover, weights = np.zeros(t_max), np.zeros(t_max), np.zeros((t_max, n))
-    series = _Series(t_max)
+    paid, received = np.zeros((t_max, 3)), np.zeros(t_max)
     closings: list[Closing] = []
     silent = np.zeros(n)
     pending: Array | None = None
     for t in range(t_max):
-        run.traded, run.impact, paid_before = 0.0, 0.0, float(run.funding.sum())
+        run.traded, run.paid, funding_before = 0.0, np.zeros(3), float(run.funding.sum())
         run.revalue(bars.open[t])
         if pending is not None and execute == "open":
             run.trade(pending, bars.open[t], t - 1)
@@ -214,7 +246,7 @@ def backtest(
         if run.equity <= 0.0:
             run.units = np.zeros(n)
         equity[t], turnover[t] = run.equity, run.traded
-        series.impact[t], series.funding[t] = run.impact, paid_before - float(run.funding.sum())
+        paid[t], received[t] = run.paid, funding_before - float(run.funding.sum())
         if run.equity > 0.0:
             weights[t] = np.where(run.units != 0.0, run.units * run.mark, 0.0) / run.equity
         pending = _units(plan.targets.get(t), run)
@@ -231,8 +263,8 @@ def backtest(
         price_pnl=run.price_pnl,
         funding_paid=run.funding,
         costs_paid=run.cost,
-        costs={"fee": turnover * run.costs.fee, "spread": turnover * run.costs.spread, "impact": series.impact},
-        funding=series.funding,
+        costs=dict(zip(PARTS, paid.T, strict=True)),
+        funding=received,
         closings=tuple(closings),
         funding_gaps=run.gaps,
         worst_share=run.worst,

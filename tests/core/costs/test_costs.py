@@ -34,8 +34,9 @@ def test_dollars_weights_and_bp_are_one_cost() -> None:
 def test_the_square_root_law_is_the_one_of_the_bar_backtest() -> None:
     costs = Costs()
     sigma, day, q = 0.04, 5e6, 30_000.0
-    model = TransactionCostModel.square_root(sigma, day, coefficient=costs.impact, fee=costs.fee, spread=costs.spread)
-    assert float(model.usd(q)) == pytest.approx(q * costs.linear + q * costs.impact * sigma * np.sqrt(q / day))
+    model = costs.model(("X",), np.array([sigma]), np.array([day]), np.array([q]))
+    linear = costs.taker_fee + costs.half_spread
+    assert float(model.usd(q)[0]) == pytest.approx(q * linear + q * costs.impact * sigma * np.sqrt(q / day))
 
 
 def test_bad_costs_are_named() -> None:
@@ -43,7 +44,7 @@ def test_bad_costs_are_named() -> None:
         TransactionCostModel(fee=-1e-4)
     with pytest.raises(ValueError, match="costs of unequal length"):
         TransactionCostModel(fee=[1e-4, 1e-4], impact=[1.0, 1.0, 1.0])
-    with pytest.raises(ValueError, match="no costs are known for C"):
+    with pytest.raises(ValueError, match="no costs are known for 1 of 2 coins, C: calibrate"):
         TransactionCostModel([1e-4, 2e-4], coins=("A", "B")).aligned(("A", "C"))
 
 

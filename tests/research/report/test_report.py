@@ -13,13 +13,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from slipstream.core.portfolio.periods import DAY_MS, periods
 from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.core.stats import performance
 from slipstream.research.report import Sweep, write_report
 from slipstream.research.report.comparison import compare
 from slipstream.research.report.figures import Report, report
 from slipstream.research.report.page import amount, chance, length, markdown, number, plain_markdown, share, signed
-from slipstream.research.report.periods import DAY_MS, periods
 from slipstream.research.report.ratios import FIGURES, evidence, ratios
 from slipstream.research.report.sweep import as_sweep, judge
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from slipstream.core.costs.calibration import fit_curve, intervals
 from slipstream.core.costs.curve import Curve
 from slipstream.core.costs.model import TransactionCostModel
+from slipstream.model.errors import ConfigError
 
 VERSION = 1
 LEAST_BOOKS = 100
@@ -18,7 +20,7 @@ MOST_DROPPED = 0.5
 MOST_ERROR = 0.5  # of the fit, root mean square, relative
 
 
-class CostsError(ValueError):
+class CostsError(ConfigError, ValueError):
     """A file of costs that cannot be used as it is, or books that no costs can be told from."""
 
 
@@ -147,3 +149,12 @@ def decode(data: bytes, where: str) -> Calibrated:
     if not (math.isfinite(found.fee) and found.fee >= 0.0):
         raise CostsError(f"{where}: fee is {found.fee}; it must be a number not below 0")
     return found
+
+
+def read_costs(path: Path) -> Calibrated:
+    """The file of costs at a path. Raises CostsError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CostsError(f"{path}: {error.strerror or error}; make one with slipstream costs calibrate") from None
+    return decode(data, str(path))

@@ -63,6 +63,11 @@ class TransactionCostModel:
         cost: Array = self.linear * q + self.impact * q * np.sqrt(q)
         return cost
 
+    def parts(self, notional: npt.ArrayLike) -> tuple[Array, Array, Array]:
+        """The same cost by its parts, USD per entry: fee, half spread, impact."""
+        q = np.abs(np.asarray(notional, dtype=np.float64))
+        return self.fee * q, self.spread * q, self.impact * q * np.sqrt(q)
+
     def bps(self, notional: npt.ArrayLike) -> Array:
         """The same in bp of each notional: what an execution shortfall is compared with. 0 USD cost the linear part."""
         q = np.abs(np.asarray(notional, dtype=np.float64))
@@ -108,10 +113,24 @@ class TransactionCostModel:
             return self
         lacking = [coin for coin in coins if coin not in self.coins]
         if lacking:
-            raise ValueError(f"no costs are known for {', '.join(lacking)}: calibrate them or leave them out")
+            some = ", ".join(lacking[:8]) + (" and others" if len(lacking) > 8 else "")
+            raise ValueError(
+                f"no costs are known for {len(lacking)} of {len(coins)} coins, {some}: calibrate them, or leave them out "
+                "(the config's coins or exclude)"
+            )
         at = [self.coins.index(coin) for coin in coins]
         fee, spread, impact = self.spread_over(len(self.coins))
         return TransactionCostModel(fee[at], spread[at], impact[at], tuple(coins))
+
+    def partly_passive(self, share: float, maker_fee: float) -> TransactionCostModel:
+        """Where ``share`` of every trade rests until it is met: that part pays the maker's fee and no half spread.
+
+        Its impact stays: a resting order moves the price that it waits at. Raises ValueError.
+        """
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"the passive share {share} must lie between 0 and 1")
+        fee = share * maker_fee + (1.0 - share) * self.fee
+        return TransactionCostModel(fee, (1.0 - share) * self.spread, self.impact, self.coins)
 
     @classmethod
     def square_root(

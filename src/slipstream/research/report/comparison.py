@@ -8,12 +8,12 @@ import msgspec
 import numpy as np
 from scipy import stats
 
+from slipstream.core.portfolio.periods import Periods, periods
 from slipstream.core.portfolio.record import Array, BacktestRecord
 from slipstream.core.stats import paired
 from slipstream.core.stats.hac import hac_mean
 from slipstream.core.stats.performance import sharpe
 from slipstream.core.stats.sharpe import memmel
-from slipstream.research.report.periods import Periods, periods
 from slipstream.research.report.ratios import LEAST, bounds, resamples
 
 

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.core.portfolio.periods import DAY_MS, Periods, periods
 from slipstream.core.portfolio.record import Array, BacktestRecord
 from slipstream.core.stats import performance as perf
 from slipstream.research.report.comparison import Versus, compare
-from slipstream.research.report.periods import DAY_MS, Periods, periods
 from slipstream.research.report.ratios import Evidence, Ratio, bounds, evidence, ratios
 from slipstream.research.report.sweep import Judged, Sweep, as_sweep, judge
 

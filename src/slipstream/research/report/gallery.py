@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from slipstream.core.portfolio.periods import periods
 from slipstream.core.portfolio.record import Array, BacktestRecord
 from slipstream.research.report import charts
 from slipstream.research.report.charts import Picture, usd
 from slipstream.research.report.comparison import labels
 from slipstream.research.report.figures import Report
 from slipstream.research.report.page import number, share
-from slipstream.research.report.periods import periods
 
 
 def gallery(found: Report, record: BacktestRecord, others: Sequence[BacktestRecord] = ()) -> dict[str, Picture]:
