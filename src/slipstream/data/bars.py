@@ -22,13 +22,13 @@ import pandas as pd
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.data.files import coins_of, numbers_of, read_table, times_of
 from slipstream.data.lake import Lake, Query
+from slipstream.data.quality import MOST_PX, MOST_SZ, RATE_CAP
 from slipstream.data.streams import FUNDING, HOUR, INTERVALS, MS, LakeError
 
 # Hyperliquid settled every 8 hours before this time, every hour since
 HOURLY_SINCE_MS = 1_686_182_400_000
 VENUE = "hl"
 LEAP = 5.0
-RATE_CAP = 0.04  # of a settlement: the venue's own cap is 4 % an hour
 SPARSE = 10  # times as many bars as there are: a time is wrong, and a grid of them would fill the memory
 
 
@@ -106,14 +106,18 @@ def _check(frame: pd.DataFrame, path: Path) -> None:
         row = frame[twice].iloc[0]
         raise BarsError(f"{path}: {int(twice.sum())} rows twice, the first {row.coin} at ts {row.ts}; keep one of each")
     for column in ("open", "close"):
-        bad = ~(np.isfinite(frame[column]) & (frame[column] > 0.0))
+        bad = ~((frame[column] > 0.0) & (frame[column] <= MOST_PX))
         if bad.any():
             row = frame[bad].iloc[0]
-            raise BarsError(f"{path}: {column} {row[column]} of {row.coin} at ts {row.ts} is not a positive price")
-    bad = ~(np.isfinite(frame["volume"]) & (frame["volume"] >= 0.0))
+            raise BarsError(
+                f"{path}: {column} {row[column]} of {row.coin} at ts {row.ts} is not a positive price below {MOST_PX:g}"
+            )
+    bad = ~((frame["volume"] >= 0.0) & (frame["volume"] <= MOST_SZ))
     if bad.any():
         row = frame[bad].iloc[0]
-        raise BarsError(f"{path}: volume {row.volume} of {row.coin} at ts {row.ts} is not a number from 0 up")
+        raise BarsError(
+            f"{path}: volume {row.volume} of {row.coin} at ts {row.ts} is not a number from 0 up to {MOST_SZ:g}"
+        )
 
 
 def _widen(frame: pd.DataFrame) -> list[str]:

@@ -28,23 +28,30 @@ HEADER = 1 << 20  # bytes of a first line: a longer one is none
 
 def check_file(path: Path) -> None:
     """Raises LakeError: not there, a folder, not to be looked at."""
+    check_folder(path)
+    if not path.is_file():
+        raise LakeError(f"{path}: there is no such file")
+
+
+def check_folder(path: Path) -> None:
+    """Raises LakeError: a folder, or not to be looked at."""
     try:
-        if path.is_file():
-            return
         folder = path.is_dir()
+        path.exists()
     except OSError as error:
         raise LakeError(f"{str(path)[:200]}: cannot be looked at: {error.strerror or error}") from None
-    what = "is a folder; name the file in it" if folder else "there is no such file"
-    raise LakeError(f"{path}: {what}")
+    if folder:
+        raise LakeError(f"{path}: is a folder; name the file in it")
 
 
 def read_table(path: Path) -> Any:
     """A file as a pandas frame, with rows. Raises LakeError: not there, another ending, damaged, empty."""
     if path.suffix not in ENDINGS:
+        check_folder(path)
         raise LakeError(f"{path}: ending `{path.suffix}` is not known; give one of {', '.join(ENDINGS)}")
     import pandas as pd
 
-    return _read(path, {".parquet": pd.read_parquet, ".feather": pd.read_feather, ".csv": _read_csv}[path.suffix])
+    return _read(path, {".parquet": read_parquet, ".feather": pd.read_feather, ".csv": _read_csv}[path.suffix])
 
 
 def read_csv(path: Path) -> Any:
@@ -69,6 +76,16 @@ def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
     if frame.empty:
         raise LakeError(f"{path}: no rows")
     return frame
+
+
+def read_parquet(path: Path) -> Any:
+    """A Parquet file as a pandas frame; pages that were written with a checksum are held against it.
+
+    Raises OSError, ArrowException.
+    """
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path, page_checksum_verification=True, partitioning=None).to_pandas()
 
 
 def _read_csv(path: Path) -> Any:

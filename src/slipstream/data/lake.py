@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from slipstream.data.catalogue import Asked, Catalogue, Entry, Gone, Line, Span, Taken, sync_folder
+from slipstream.data.files import read_parquet
 from slipstream.data.series import Appended, checked, dates_of, merged
 from slipstream.data.streams import CONTEXTS, HOUR, WRITTEN, LakeError, Stream, check_word, stream_of
 
@@ -134,7 +135,9 @@ class Lake:
         for term in terms:
             filter_ = term if filter_ is None else filter_ & term
         try:
-            data = ds.dataset([str(self.path / entry.path)], format="parquet", schema=stream.schema())
+            checked_pages = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+            form = ds.ParquetFileFormat(default_fragment_scan_options=checked_pages)
+            data = ds.dataset([str(self.path / entry.path)], format=form, schema=stream.schema())
             scanner = data.scanner(
                 columns=list(columns), filter=filter_, batch_size=BATCH, batch_readahead=1, fragment_readahead=1
             )
@@ -198,7 +201,6 @@ class Lake:
     ) -> tuple[Entry | None, Appended]:
         import pandas as pd
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         venue, stream, coin, date = key
         folder = f"venue={venue}/stream={stream.name}/coin={coin}/date={date}"
@@ -208,7 +210,7 @@ class Lake:
         frames = []
         for entry in old:
             try:
-                frames.append(pq.read_table(self.path / entry.path, partitioning=None).to_pandas())
+                frames.append(read_parquet(self.path / entry.path))
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(self.path / entry.path, error) from None
         held = pd.concat(frames, ignore_index=True) if frames else None
@@ -228,7 +230,7 @@ class Lake:
         target = self.path / folder
         target.mkdir(parents=True, exist_ok=True)
         hidden = target / f".{os.getpid()}.part"
-        pq.write_table(table.replace_schema_metadata(None), hidden, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(None), hidden, compression="zstd", write_page_checksum=True)
         with hidden.open("rb") as file:
             os.fsync(file.fileno())
         name = f"{_sha256(hidden)[:16]}.parquet"

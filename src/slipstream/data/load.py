@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import msgspec
 
 from slipstream.data.files import Unit
 from slipstream.data.lake import Lake, Query
-from slipstream.data.quality import HOURLY_SINCE_NS, Quality, examine
+from slipstream.data.quality import HOURLY_SINCE_NS, Quality, examine, finding_text
 from slipstream.data.series import Appended
 from slipstream.data.streams import FUNDING, LakeError, Stream, stream_of
 from slipstream.data.tables import rows_of
 
 FINDINGS = "quality.jsonl"
+WRONG = ("not a number", "impossible", "off grid", "conflict", "future")  # more than half of a file: all of it is wrong
+LINES = 12
 PANEL = (("hl_1h_ohlcv", "bars_1h"), ("hl_4h_ohlcv", "bars_4h"), ("hl_funding_hourly", FUNDING))
 
 
@@ -58,22 +61,29 @@ def load_rows(
 
     ``known_by_ns`` is the source's own time, where that is another than ours.
     """
-    since = HOURLY_SINCE_NS if venue == "hl" else None
+    known_ns = now_ns if known_by_ns is None else known_by_ns
+    kept, quality = _examined(lake, venue, stream, coin, rows, now_ns=known_ns, drop_spikes=drop_spikes)
+    appended = lake.append(venue, stream, coin, kept, now_ns=now_ns, source=source, asked=asked)
+    return Loaded(quality=quality, appended=appended)
+
+
+def _examined(
+    lake: Lake, venue: str, stream: Stream, coin: str, rows: Any, *, now_ns: int, drop_spikes: bool
+) -> tuple[Any, Quality]:
+    """What `examine` says of rows that come into a lake, which knows whether the coin has traded before."""
     begun = bool(len(rows)) and bool(
         lake.entries(Query(venue=venue, stream=stream.name, coins=(coin,), end_ns=int(rows[stream.time].min())))
     )
-    kept, quality = examine(
+    return examine(
         rows,
         stream,
         venue,
         coin,
-        now_ns=now_ns if known_by_ns is None else known_by_ns,
+        now_ns=now_ns,
         drop_spikes=drop_spikes,
         begun=begun,
-        hourly_since_ns=since,
+        hourly_since_ns=HOURLY_SINCE_NS if venue == "hl" else None,
     )
-    appended = lake.append(venue, stream, coin, kept, now_ns=now_ns, source=source, asked=asked)
-    return Loaded(quality=quality, appended=appended)
 
 
 def load_file(
@@ -81,29 +91,37 @@ def load_file(
 ) -> list[Loaded]:
     """Bring a file in, a coin after the other; ``done`` is called after each. Raises LakeError, OSError."""
     stream, groups = rows_of(path, terms.stream, coin=coin, unit=terms.unit, offset_ns=terms.offset_ns)
-    if terms.strict:
-        since = HOURLY_SINCE_NS if terms.venue == "hl" else None
-        for name, rows in groups:
-            _, quality = examine(rows, stream, terms.venue, name, now_ns=now_ns, hourly_since_ns=since)
-            if quality.dropped:
-                raise LakeError(f"{path}: {quality.dropped} rows would be dropped: {'; '.join(quality.lines())}")
+    found = [
+        (name, *_examined(lake, terms.venue, stream, name, rows, now_ns=now_ns, drop_spikes=terms.drop_spikes))
+        for name, rows in groups
+    ]
+    _check_whole(path, [quality for *_, quality in found], terms.strict)
     out = []
-    for name, rows in groups:
-        out.append(
-            load_rows(
-                lake,
-                terms.venue,
-                stream,
-                name,
-                rows,
-                now_ns=now_ns,
-                source=path.name,
-                drop_spikes=terms.drop_spikes,
-            )
-        )
+    for name, kept, quality in found:
+        appended = lake.append(terms.venue, stream, name, kept, now_ns=now_ns, source=path.name)
+        out.append(Loaded(quality=quality, appended=appended))
         done()
     note_findings(lake, (one.quality for one in out), now_ns)
     return out
+
+
+def _check_whole(path: Path, found: list[Quality], strict: bool) -> None:
+    """Raises LakeError for a file that is wrong as a whole: then the rows that would pass are not to be trusted."""
+    rows, dropped = sum(one.rows_in for one in found), sum(one.dropped for one in found)
+    faulty = [part for one in found for part in one.findings if part.action == "dropped"]
+    counts = Counter[str]()
+    for part in faulty:
+        counts[part.kind] += part.rows
+    said = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
+    if strict and dropped:
+        lines = [line for one in found for line in one.lines()]
+        raise LakeError(f"{path}: {dropped} rows would be dropped: {'; '.join(lines[:LINES])}")
+    if dropped == rows or 2 * sum(counts[kind] for kind in WRONG) > rows:
+        first = max(faulty, key=lambda part: part.rows)
+        raise LakeError(
+            f"{path}: {dropped} of {rows} rows cannot be kept ({said}; {finding_text(first)}): the file as a whole is "
+            "wrong in its units, its columns or its times, and nothing of it was brought in"
+        )
 
 
 def panel_files(folder: Path) -> list[tuple[Path, str]]:

@@ -21,6 +21,7 @@ from slipstream.data.streams import CONTEXTS, FUNDING, HOUR, INTERVALS, MINUTE, 
 # Hyperliquid settled every 8 hours before this time, every hour since
 HOURLY_SINCE_NS = 1_686_182_400 * SECOND
 RATE_CAP = 0.04  # of a settlement: the venue's own cap is 4 % an hour
+MOST_PX, MOST_SZ = 1e12, 1e18  # no coin's price, no bar's volume
 SPIKE = 25.0  # times the coin's median absolute return
 SPIKE_LEAST = 0.05
 BACK = 0.6  # of a spike is taken back by the next bar
@@ -173,8 +174,9 @@ def _bars(sieve: _Sieve, step: int, drop_spikes: bool, begun: bool) -> None:
     sieve.drop("off grid", times % step != 0, f"the open is not on the grid of {step // MINUTE} min")
     sieve.numbers((*prices, "volume"), empty=("trades",))
     columns = {name: np.asarray(sieve.rows[name], dtype=np.float64) for name in (*prices, "volume")}
-    bad = np.logical_or.reduce([columns[name] <= 0.0 for name in prices]) | (columns["volume"] < 0.0)
-    sieve.drop("impossible", bad, "a price from 0 down, or a negative volume")
+    bad = np.logical_or.reduce([(columns[name] <= 0.0) | (columns[name] > MOST_PX) for name in prices])
+    bad |= (columns["volume"] < 0.0) | (columns["volume"] > MOST_SZ)
+    sieve.drop("impossible", bad, "a price or a volume below 0 or beyond reason, or a price of 0")
     volume = np.asarray(sieve.rows["volume"], dtype=np.float64)
     before = np.maximum.accumulate(volume > 0.0) if len(volume) else np.zeros(0, dtype=np.bool_)
     sieve.drop("back-fill", ~before & (not begun), "no trade so far: drawn by the source before the listing")

@@ -102,7 +102,7 @@ class Part:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._ids = _ids(self._path) if self.stream == "trades" else set()
         self._schema = schema(self.stream)
-        self._writer = pq.ParquetWriter(self._hidden, self._schema, compression="zstd")
+        self._writer = pq.ParquetWriter(self._hidden, self._schema, compression="zstd", write_page_checksum=True)
 
     def flush(self) -> None:
         """Write the rows so far as a row group. Raises OSError."""
