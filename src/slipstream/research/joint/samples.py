@@ -4,6 +4,9 @@ Money units: log return and funding paid by a long, both fractions of the notion
 target is what is left after the market: return less beta times the factor portfolio's return, with beta and portfolio
 as they stood at the decision. The factor is estimated on bars of H hours, one series of them for each of the places in
 an H-hour cycle that a decision can have. Reference: mathematical specification, sections 9.5, 9.6 and 12.
+
+A coin has features only where somebody traded it in every bar of the last day: a price that nobody paid is no price,
+and a rate that nobody pays is no money. What is known at the decision says so, nothing later.
 """
 
 from __future__ import annotations
@@ -27,10 +30,14 @@ Array = npt.NDArray[np.float64]
 
 
 class SampleTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """How samples are made. Hours for funding, H-hour bars for price; ``bound`` limits the normalised recipe."""
+    """How samples are made. Hours for funding, H-hour bars for price; ``bound`` limits the normalised recipe.
+
+    ``traded_hours``: a coin is left out unless it traded in every bar of so many hours; 0 keeps all that have a bar.
+    """
 
     window: int = 30
-    weight_method: WeightMethod = "sqrt"
+    weight_method: WeightMethod = "sqrt_dollar"
+    traded_hours: int = 24
     price_spans: tuple[int, ...] = SPANS
     funding_spans: tuple[int, ...] = forecast.SPANS
     funding_warm_up: int = 128
@@ -52,6 +59,14 @@ class Samples(NamedTuple):
     funding_features: Array
     last_rate: Array
     beta: Array
+
+
+class FundingSamples(NamedTuple):
+    """Funding alone: what a long pays in the next H hours (T, N), its features (spans, T, N), the last rate H times."""
+
+    paid: Array
+    features: Array
+    last_rate: Array
 
 
 class Normalised(NamedTuple):
@@ -84,6 +99,19 @@ def window_weights(panel: Panel, rows: int, method: WeightMethod) -> Array:
     return liquidity_weights(base, usd, method)
 
 
+def traded(panel: Panel, hours: int) -> npt.NDArray[np.bool_]:
+    """Where a coin (T, N) has a return and volume in each of the bars of the last ``hours`` (0: in none of them)."""
+    alive = np.isfinite(panel.returns)
+    if hours < 0:
+        raise ValueError(f"traded_hours {hours} must not be negative")
+    if hours == 0:
+        return alive
+    bars = -(-hours // panel.hours)
+    quiet = trailing((np.nan_to_num(panel.volume_usd) <= 0.0).astype(np.float64), bars)
+    found: npt.NDArray[np.bool_] = alive & (quiet == 0.0)
+    return found
+
+
 def _recent(volume: Array, rows: int) -> Array:
     total = np.cumsum(np.nan_to_num(volume), axis=0)
     total[rows:] = total[rows:] - total[:-rows]
@@ -100,22 +128,31 @@ def samples(panel: Panel, horizon: int, terms: SampleTerms) -> Samples:
     total = ahead(panel.returns, width)
     # a coin that stops within the horizon leaves the factor's return by its part, not the whole of it
     market = np.nansum(found.portfolio * total, axis=1)
-    features = panel.at_decisions(
-        forecast.ewma_features(panel.rates, terms.funding_spans, warm_up=terms.funding_warm_up)
-    )
-    tradable = np.isfinite(panel.returns)
+    funding = funding_samples(panel, horizon, terms)
     return Samples(
         horizon=horizon,
         width=width,
         price=total - found.beta * market[:, None],
         total=total,
-        paid=panel.at_decisions(forecast.carry(panel.rates, horizon)),
-        price_features=momentum,
-        funding_features=np.where(tradable, features, np.nan),
-        last_rate=np.where(
-            tradable & np.isfinite(features[0]), panel.at_decisions(forecast.last_rate(panel.rates, horizon)), np.nan
-        ),
+        paid=funding.paid,
+        price_features=np.where(traded(panel, terms.traded_hours), momentum, np.nan),
+        funding_features=funding.features,
+        last_rate=funding.last_rate,
         beta=found.beta,
+    )
+
+
+def funding_samples(panel: Panel, horizon: int, terms: SampleTerms) -> FundingSamples:
+    """The half that needs no market factor."""
+    features = panel.at_decisions(
+        forecast.ewma_features(panel.rates, terms.funding_spans, warm_up=terms.funding_warm_up)
+    )
+    tradable = traded(panel, terms.traded_hours)
+    last = panel.at_decisions(forecast.last_rate(panel.rates, horizon))
+    return FundingSamples(
+        paid=panel.at_decisions(forecast.carry(panel.rates, horizon)),
+        features=np.where(tradable, features, np.nan),
+        last_rate=np.where(tradable & np.isfinite(features[0]), last, np.nan),
     )
 
 
