@@ -150,7 +150,8 @@ def dates(axes: Any, ends: Sequence[int], narrow: bool) -> Any:
 
     locator: Any = AutoDateLocator  # matplotlib's dates have no types
     formatter: Any = ConciseDateFormatter
-    places = locator(minticks=3, maxticks=5 if narrow else 9)
+    # with fewer than 7 there are spans (85 days, 25 months, 50 hours) that none of its steps would do for
+    places = locator(minticks=3, maxticks=7 if narrow else 9)
     axes.xaxis.set_major_locator(places)
     axes.xaxis.set_major_formatter(formatter(places, show_offset=False))
     axes.grid(axis="x", visible=False)
