@@ -17,7 +17,8 @@ import msgspec
 from slipstream.model.errors import ConfigError, SlipstreamError
 from slipstream.model.events import Bbo, Event
 from slipstream.model.ports import Clock
-from slipstream.pods import BrawlerOptions, Plan, anchor_feed, is_local, plan_brawler
+from slipstream.pods import BrawlerOptions, Plan, anchor_feed, plan_brawler
+from slipstream.runtime.addresses import is_local
 from slipstream.runtime.clock import WallClock, venue_clock
 from slipstream.runtime.journal import SqliteJournal
 from slipstream.venues.hyperliquid import wire

@@ -2,71 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from slipstream.accounts import Given, Keys, find_keys, read_environment
+from slipstream.accounts import Given, read_environment
 from slipstream.execution.settings import KernelConfig, Limits
 from slipstream.execution.strategy import Strategy
-from slipstream.model.errors import ConfigError, SlipstreamError
-from slipstream.processes.membership import Membership, membership
-from slipstream.runtime.addresses import is_local as is_local  # the other processes take it from here
+from slipstream.model.errors import ConfigError
+from slipstream.processes import pod_flags as flags
+from slipstream.processes.pod_plan import STALE_NS, PodOptions, PodPlan, host, paced, plan_pod, read_config
+from slipstream.runtime.addresses import is_local
 from slipstream.runtime.clock import ScaledClock, WallClock, venue_clock
-from slipstream.runtime.config import load
-from slipstream.runtime.journal import Journal, open_journal
-from slipstream.runtime.pacing import keep_pace
 from slipstream.runtime.parts import Outcome, PodParts
-from slipstream.runtime.pod import run, run_pod
+from slipstream.runtime.pod import run_pod
 from slipstream.runtime.records import Session
-from slipstream.runtime.secrets import Secret
-from slipstream.runtime.telemetry import start_logging
 from slipstream.strategies.brawler.config import MILLI, BrawlerConfig, from_public
 from slipstream.strategies.brawler.inventory import read_inventory
 from slipstream.strategies.brawler.strategy import SLUG, Brawler
 from slipstream.strategies.registry import find
 from slipstream.venues.binance.feed import PUBLIC_URL, BinanceFeed, FeedOptions, symbol_of
-from slipstream.venues.hyperliquid.broker import BrokerOptions, HyperliquidBroker
+from slipstream.venues.hyperliquid.broker import HyperliquidBroker
 from slipstream.venues.hyperliquid.signing import Signer
 
-STALE_NS = 15_000_000_000  # a connection whose streams are all silent for so long is made anew
 
-
-class BrawlerOptions(msgspec.Struct, frozen=True, kw_only=True):
+class BrawlerOptions(PodOptions, frozen=True, kw_only=True):
     """What `slipstream pod brawler` was asked for; None: not said."""
 
-    config: Path
-    credentials: Given = Given()
     inventory_file: Path | None = None
-    log_level: str | None = None
-    log_style: str = "console"
-    hl_url: str | None = None
     cex_url: str | None = None
-    state_dir: Path | None = None
-    status_port: int | None = None
-    keystore: Path | None = None
-    password_file: Path | None = None
-    mainnet: bool = False
-    fund: Path | None = None
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """A pod that is fully decided, before anything is connected."""
+class Plan(PodPlan, frozen=True, kw_only=True):
+    """A Brawler pod that is fully decided. ``elsewhere`` is the inventory held outside its account, by coin."""
 
     config: BrawlerConfig
-    keys: Keys
     elsewhere: Mapping[str, Decimal]
-    state_dir: Path
-    status_token: Secret | None
-    mainnet: bool = False
-    membership: Membership | None = None
 
     @property
     def snapshot_path(self) -> Path | None:
@@ -83,45 +61,14 @@ class Plan(msgspec.Struct, frozen=True):
 def plan_brawler(options: BrawlerOptions, environ: Mapping[str, str], folder: Path) -> Plan:
     """Read everything that a pod is decided by. Raises ConfigError and SecretError, all before a connection."""
     environment = read_environment(SLUG, environ, folder)
-    config = load(
-        options.config,
-        BrawlerConfig,
-        env_prefix="SLIPSTREAM_BRAWLER_",
-        env=environment.variables,
-        overrides={
-            "hl_url": options.hl_url,
-            "cex_url": options.cex_url,
-            "state_dir": str(options.state_dir) if options.state_dir is not None else None,
-            "status_port": options.status_port,
-            "log_level": options.log_level,
-        },
-    )
+    config = read_config(SLUG, options, BrawlerConfig, environment, {"cex_url": options.cex_url})
     if config.log_level is None:
         level = environment.variables.get("BRAWLER_LOG_LEVEL") or "info"
         config = config.model_copy(update={"log_level": level})
-    member = membership(options.fund, SLUG, environment.variables)
-    hidden = config.hyperliquid_api_secret
-    given = Given(
-        api_key=config.hyperliquid_api_key,
-        api_secret=hidden.get_secret_value() if hidden is not None else None,
-        main_wallet=member.account if member is not None else config.hyperliquid_main_wallet,
-    )
-    state_dir = Path(config.state_dir)
-    keys = find_keys(
-        SLUG,
-        options.credentials,
-        given,
-        environment,
-        config_path=options.config,
-        keystore=options.keystore,
-        password_file=options.password_file,
-        test_key=state_dir / "test.key" if is_local(config.hl_url) else None,
-    )
+    base = plan_pod(SLUG, options, config, environment)
     symbols = [entry.symbol for entry in config.symbols]
     elsewhere = read_inventory(options.inventory_file, symbols) if options.inventory_file is not None else {}
-    token = environment.variables.get("SLIPSTREAM_BRAWLER_STATUS_TOKEN", "").strip()
-    status_token = Secret(token, "SLIPSTREAM_BRAWLER_STATUS_TOKEN") if token else None
-    return Plan(config, keys, elsewhere, state_dir, status_token, options.mainnet, member)
+    return Plan(**msgspec.structs.asdict(base), elsewhere=elsewhere)
 
 
 def kernel_config(config: BrawlerConfig, speed: float) -> KernelConfig:
@@ -145,8 +92,7 @@ def record_of(plan: Plan, speed: float) -> dict[str, Any]:
         "config": plan.config.public(),
         "speed": speed,
         "elsewhere": {coin: str(size) for coin, size in plan.elsewhere.items()},
-        "account": plan.keys.account,
-        "venue": plan.config.hl_url if not is_local(plan.config.hl_url) else "local",
+        **plan.owner(),
     }
 
 
@@ -164,19 +110,6 @@ def recalled(record: Mapping[str, Any], slug: str) -> Strategy:
     return Brawler(from_public(record["config"]).scaled(float(record.get("speed", 1.0))), elsewhere, slug=slug)
 
 
-def check_owner(journal: Journal, record: Mapping[str, Any]) -> None:
-    """A journal belongs to one account at one venue. Raises ConfigError if it is another's."""
-    sessions = journal.sessions()
-    if not sessions:
-        return
-    last = sessions[-1].strategy_config
-    for key in ("account", "venue"):
-        if key in last and last[key] != record[key]:
-            raise ConfigError(
-                f"journal {journal.name} belongs to {key} {last[key]}, not {record[key]}; choose another --state-dir"
-            )
-
-
 def anchor_feed(plan: Plan, clock: ScaledClock) -> BinanceFeed:
     """The reference venue's best prices, under our coins' names."""
     symbols = {entry.cex_symbol or symbol_of(entry.symbol): entry.symbol for entry in plan.config.symbols}
@@ -187,30 +120,16 @@ def anchor_feed(plan: Plan, clock: ScaledClock) -> BinanceFeed:
 @asynccontextmanager
 async def brawler_parts(plan: Plan) -> AsyncIterator[PodParts]:
     """Everything a Brawler pod is made of, its journal open. Raises what keeps the pod from starting."""
-    local = is_local(plan.config.hl_url)
-    clock = await venue_clock(plan.config.hl_url) if local else WallClock()
+    clock = await venue_clock(plan.config.hl_url) if plan.is_local else WallClock()
     config = plan.config.scaled(clock.speed)
     record = record_of(plan, clock.speed)
-    plan.state_dir.mkdir(parents=True, exist_ok=True)
-    member = plan.membership
-    with open_journal(member.journal if member is not None else plan.state_dir / "journal.db") as journal:
-        check_owner(journal, record)
-        where = BrokerOptions(
-            url=config.hl_url,
-            account=plan.keys.account,
-            coins=tuple(entry.symbol for entry in config.symbols),
-            nonce_file=plan.state_dir / f"nonce-{plan.keys.signer}",
-            allow_mainnet=plan.mainnet,
-            stale_ns=int(STALE_NS * clock.speed),
-            since_ns=journal.sessions()[-1].ns if journal.sessions() else None,
-        )
-        where = member.broker(where) if member is not None else where
-        broker = HyperliquidBroker(where, Signer(plan.keys.key.reveal()), clock)
-        settings = kernel_config(plan.config, clock.speed)
+    with plan.journal(record) as journal:
+        coins = tuple(entry.symbol for entry in config.symbols)
+        where = plan.broker_options(journal, coins, stale_ns=int(STALE_NS * clock.speed))
         parts = PodParts(
             strategy=Brawler(config, plan.elsewhere),
-            config=member.kernel(settings) if member is not None else settings,
-            broker=broker,
+            config=plan.kernel(kernel_config(plan.config, clock.speed)),
+            broker=HyperliquidBroker(where, Signer(plan.keys.key.reveal()), clock),
             feeds={"binance": anchor_feed(plan, clock)},
             journal=journal,
             clock=clock,
@@ -220,14 +139,8 @@ async def brawler_parts(plan: Plan) -> AsyncIterator[PodParts]:
             status_token=plan.status_token,
             account=plan.keys.account,
         )
-        parts = member.parts(parts) if member is not None else parts
-        async with asyncio.TaskGroup() as group:
-            pace = group.create_task(keep_pace(clock, config.hl_url)) if clock.speed != 1.0 else None
-            try:
-                yield parts
-            finally:
-                if pace is not None:
-                    pace.cancel()
+        async with paced(clock, config.hl_url):
+            yield plan.linked(parts)
 
 
 async def run_brawler(plan: Plan) -> Outcome:
@@ -237,23 +150,21 @@ async def run_brawler(plan: Plan) -> Outcome:
 
 
 def brawler(
-    config: Annotated[Path, typer.Option(help="Config file.")] = Path("configs/brawler.yml"),
-    api_key: Annotated[str | None, typer.Option(help="Address of the API wallet; checked against the secret.")] = None,
-    api_secret: Annotated[
-        str | None, typer.Option(help="Private key. Others can read flags: prefer environment or keystore.")
-    ] = None,
-    main_wallet: Annotated[str | None, typer.Option(help="Account to trade; default: the key's own address.")] = None,
+    config: flags.ConfigFile = Path("configs/brawler.yml"),
+    api_key: flags.ApiKey = None,
+    api_secret: flags.ApiSecret = None,
+    main_wallet: flags.MainWallet = None,
     inventory_file: Annotated[Path | None, typer.Option(help="Inventory held elsewhere, JSON.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error; else BRAWLER_LOG_LEVEL.")] = None,
-    log_style: Annotated[str, typer.Option(help="console or json.")] = "console",
-    hl_url: Annotated[str | None, typer.Option(help="Hyperliquid, or a local venue.")] = None,
+    log_style: flags.LogStyle = "console",
+    hl_url: flags.HlUrl = None,
     cex_url: Annotated[str | None, typer.Option(help="The anchor's WebSocket base; http(s) is turned into it.")] = None,
-    state_dir: Annotated[Path | None, typer.Option(help="Journal, nonces, estimates.")] = None,
-    status_port: Annotated[int | None, typer.Option(help="Port of the status page on loopback; 0: a free one.")] = None,
-    keystore: Annotated[Path | None, typer.Option(help="Keystore (version 3) with the private key.")] = None,
-    password_file: Annotated[Path | None, typer.Option(help="File with the keystore's password.")] = None,
-    mainnet: Annotated[bool, typer.Option("--mainnet", help="Allow the real venue, with real money.")] = False,
-    fund: Annotated[Path | None, typer.Option(help="Run as a pod of the fund in this file.")] = None,
+    state_dir: flags.StateDir = None,
+    status_port: flags.StatusPort = None,
+    keystore: flags.Keystore = None,
+    password_file: flags.PasswordFile = None,
+    mainnet: flags.Mainnet = False,
+    fund: flags.Fund = None,
 ) -> None:
     """Market maker anchored to Binance. Values: flags, then config, then environment, then the env file."""
     options = BrawlerOptions(
@@ -261,7 +172,6 @@ def brawler(
         credentials=Given(api_key, api_secret, main_wallet),
         inventory_file=inventory_file,
         log_level=log_level,
-        log_style=log_style,
         hl_url=hl_url,
         cex_url=cex_url,
         state_dir=state_dir,
@@ -271,13 +181,4 @@ def brawler(
         mainnet=mainnet,
         fund=fund,
     )
-    try:
-        plan = plan_brawler(options, os.environ, Path.cwd())
-        start_logging(plan.config.log_level or "info", style=log_style)
-        outcome = run(run_brawler(plan))
-    except SlipstreamError as error:
-        typer.echo(f"pod brawler: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
-    if outcome.error is not None:
-        typer.echo(f"pod brawler: {outcome.error}", err=True)
-    raise typer.Exit(outcome.exit_code)
+    host(SLUG, partial(plan_brawler, options, os.environ, Path.cwd()), run_brawler, log_style)

@@ -44,11 +44,11 @@ from slipstream.model.messages import (
     PodReport,
     StageChange,
 )
-from slipstream.pods import is_local
 from slipstream.processes.fund import FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
 from slipstream.processes.lending import SECOND, asked, observed, terms_of, unread
 from slipstream.processes.tapes import JournalTape
+from slipstream.runtime.addresses import is_local
 from slipstream.runtime.decisions import DecisionJournal, DecisionSession, Fold, Verdict, recover, verify
 from slipstream.runtime.status import StatusServer
 from slipstream.runtime.telemetry import Log, logger, process_line, start_logging

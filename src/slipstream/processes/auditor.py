@@ -33,9 +33,9 @@ from slipstream.federation.auditor.roster import PodSpec, Roster
 from slipstream.model.breaks import Break
 from slipstream.model.mandate import Halt, Mandate, Resume
 from slipstream.model.messages import Alert, AuditReport, Beat, Configure, Decision, Flatten, PodReport, StageChange
-from slipstream.pods import is_local
 from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
+from slipstream.runtime.addresses import is_local
 from slipstream.runtime.bus.port import Received
 from slipstream.runtime.decisions import DecisionJournal, DecisionSession, Fold, Verdict, recover, verify
 from slipstream.runtime.status import StatusServer

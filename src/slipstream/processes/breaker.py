@@ -38,9 +38,9 @@ from slipstream.model.cloid import BREAKER, Cloid, pod_id
 from slipstream.model.errors import ConfigError, OutcomeUnknown, Retry, VenueRejected
 from slipstream.model.mandate import Halt, Resume
 from slipstream.model.messages import Alert, Beat, Decision
-from slipstream.pods import is_local
 from slipstream.processes.fund import FundConfig, FundOptions, load_fund
 from slipstream.processes.host import Host, hosted
+from slipstream.runtime.addresses import is_local
 from slipstream.runtime.bus.acl import OPERATOR
 from slipstream.runtime.bus.port import Received
 from slipstream.runtime.clock import ScaledClock, WallClock
