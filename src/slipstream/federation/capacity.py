@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from slipstream.core.costs.model import TransactionCostModel
+
 SIZES = (1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0, 300_000.0, 1_000_000.0)  # USD, where books are measured
 HALF_LIFE_NS = 24 * 3_600_000_000_000
 LEAST_USD, MOST_USD = 1.0, 1e12  # orders outside say nothing of size, and their squares leave the numbers there are
@@ -52,8 +54,12 @@ class Surface(msgspec.Struct, frozen=True):
     high: float
     weight: float
 
+    def model(self, fee: float = 0.0) -> TransactionCostModel:
+        """The same law as the cost model of optimiser and backtest: fractions, impact per sqrt(USD), and a fee."""
+        return TransactionCostModel(fee, 1e-4 * self.spread_bp, 1e-4 * self.slope)
+
     def slippage_bp(self, notional: float) -> float:
-        """Expected cost of an order of ``notional`` USD at once."""
+        """Expected cost of an order of ``notional`` USD at once, fee apart."""
         return self.spread_bp + self.slope * math.sqrt(max(0.0, notional))
 
     def interval_bp(self, notional: float) -> tuple[float, float]:

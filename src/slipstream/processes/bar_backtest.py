@@ -66,7 +66,7 @@ def settings_said(request: BacktestRequest, config: Any) -> dict[str, object]:
     given = {name: getattr(request, name) for name in ("bars", "funding", "returns_csv", "replay", "costs")}
     return {
         "strategy": request.entry.slug,
-        "config": config.public(),
+        "config": {key: value for key, value in config.public().items() if not key.endswith("_text")},
         "seed": request.seed,
         **{name: str(path) for name, path in given.items() if path is not None},
     }
@@ -121,10 +121,13 @@ def by_kernel(request: BacktestRequest, config: Any, bars: Bars) -> BacktestReco
     """The pod's kernel over the bars: what it ordered, filled by the rules of `slipstream.simulation.bars`."""
     request.refuse(("impact", "maker_share"), "the kernel's orders are filled whole, passive or crossing")
     if request.capital is not None:  # what the pod sizes its book by, too; the config's caps hold all the same
-        sized = {**request.overrides, "trade.capital": repr(request.capital)}
-        config = settings_of(msgspec.structs.replace(request, overrides=sized))
+        sized = config.trade.model_copy(update={"capital": Decimal(repr(request.capital))})
+        config = config.model_copy(update={"trade": sized})
     terms = BarTerms(capital=config.trade.capital)
-    if request.half_spread is not None:
+    if request.costs is not None:
+        request.refuse(("half_spread",), "--costs says what it is, coin by coin")
+        terms = terms.priced(read_costs(request.costs).model(), bars.coins)
+    elif request.half_spread is not None:
         terms = msgspec.structs.replace(terms, half_spread=Decimal(repr(request.half_spread)))
     entry = request.entry
     strategy = entry.recalled({"config": config.public(), "coins": bars.coins}, entry.slug)
@@ -185,15 +188,15 @@ def kernel_record(
 ) -> BacktestRecord:
     """The kernel's outcome, from its first fill on."""
     ends = ends_of(bars)
-    series = {name: np.zeros(len(ends)) for name in ("fee", "spread", "turnover")}
-    half = float(terms.half_spread)
-    for fill in result.fills:
+    parts = ("fee", "spread", "impact") if terms.books else ("fee", "spread")
+    series = {name: np.zeros(len(ends)) for name in ("turnover", "fee", "spread", "impact")}
+    for fill, (spread, impact) in zip(result.fills, result.crossed, strict=True):
         bar = min(int(np.searchsorted(ends, fill.ns // 1_000_000)), len(ends) - 1)
         usd = float(fill.px * fill.sz)
         series["turnover"][bar] += usd
         series["fee"][bar] += float(fill.fee)
-        if fill.crossed:
-            series["spread"][bar] += usd * half / (1.0 + half * fill.side.sign)
+        series["spread"][bar] += float(spread)
+        series["impact"][bar] += float(impact)
     first = int(np.flatnonzero(series["turnover"])[0])
     marks = np.where(result.positions != 0.0, result.positions * _carried(bars.close), 0.0)
     return BacktestRecord(
@@ -205,19 +208,29 @@ def kernel_record(
         gross=np.abs(marks).sum(axis=1)[first:],
         net=marks.sum(axis=1)[first:],
         turnover=series["turnover"][first:],
-        costs={name: series[name][first:] for name in ("fee", "spread")},
+        costs={name: series[name][first:] for name in parts},
         funding=funding[first:],
         coin_pnl={coin: usd for coin, usd in pnl.items() if usd},
         assumptions=(
-            "the live kernel over bars, looking once after each open: a crossing order fills whole at the touch, a "
-            f"resting one ({Tif.ALO.value}) only beyond its price; no depth, no queue, no impact",
-            f"half spread {half:.5%}, taker {float(terms.taker_fee):.5%}, maker {float(terms.maker_fee):.5%}",
+            "the live kernel over bars, looking once after each open: a crossing order fills whole at the touch"
+            f"{' and its impact' if terms.books else ''}, a resting one ({Tif.ALO.value}) only beyond its price; no "
+            f"depth, no queue{'' if terms.books else ', no impact'}",
+            f"half spread {_spread_said(terms)}, taker {float(terms.taker_fee):.5%}, maker "
+            f"{float(terms.maker_fee):.5%}",
             funding_said(request),
             "lots by the first price of a coin; the venue's own may differ",
         ),
         settings={**settings_said(request, config), "kernel": True},
         findings=bars.notes,
     )
+
+
+def _spread_said(terms: BarTerms) -> str:
+    """The half spread of every coin, or of the least and the most."""
+    if not terms.books:
+        return f"{float(terms.half_spread):.5%}"
+    halves = sorted(float(half) for half, _ in terms.books.values())
+    return f"{halves[0]:.5%} to {halves[-1]:.5%} by coin, and impact, calibrated from books"
 
 
 def _carried(prices: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 
 from slipstream.core.signals.bars import Bars
 from slipstream.data.catalogue import NAME as CATALOGUE
+from slipstream.data.streams import MS
 from slipstream.model.errors import ConfigError
 from slipstream.processes.backtest_request import BacktestRequest
 from slipstream.runtime.config import load
@@ -51,8 +53,11 @@ class BarConfig(Protocol):
 
 
 def settings_of(request: BacktestRequest) -> BaseModel:
-    """The strategy's config of a request. Raises ConfigError."""
-    return load(request.settings_path(), request.entry.config_model(), overrides=request.overrides)
+    """The strategy's config of a request; one that weighs costs is told those of the request. Raises ConfigError."""
+    model = request.entry.config_model()
+    weighs = request.costs is not None and "costs" in model.model_fields
+    overrides = {**request.overrides, "costs": str(request.costs)} if weighs else request.overrides
+    return load(request.settings_path(), model, overrides=overrides)
 
 
 def market_of(request: BacktestRequest, config: BarConfig) -> Bars:
@@ -87,11 +92,11 @@ def _read(
     if path is not None:
         from slipstream.data.bars import read_bars
 
-        return read_bars(path, funding, coins=coins, hours=hours or None)
+        return read_bars(path, funding, coins=coins, hours=hours or None, now_ms=time.time_ns() // MS)
     if returns_csv is not None:
         from slipstream.data.returns import read_returns
 
-        return read_returns(returns_csv, funding, coins=coins)
+        return read_returns(returns_csv, funding, coins=coins, now_ms=time.time_ns() // MS)
     from slipstream.research.synthetic_bars import synthetic_bars
 
     return synthetic_bars(np.random.default_rng(seed), hours=hours)

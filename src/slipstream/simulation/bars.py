@@ -4,7 +4,8 @@ A bar has three moments: its open, a look shortly after it, and its close. What 
 
 - At the open, the look and the close the best bid and ask are the price times (1 - half spread) and (1 + half spread),
   the price being the bar's open, its open again, and its close. A coin without that bar has an empty market.
-- An Ioc fills whole at the touch if its limit reaches it, else not at all; taker's fee, no impact, no depth.
+- An Ioc fills whole at the touch, moved by the impact of its size where costs are calibrated, if its limit reaches that
+  price, else not at all; taker's fee, no depth.
 - A post-only order that would cross is refused. One that rests fills whole at its own price, paying the maker's fee,
   once a later price or the bar's range (its open and close, where no high and low are known) goes beyond that price: a
   mere touch fills nothing, for others were there before us.
@@ -24,6 +25,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.core.costs.model import TransactionCostModel
 from slipstream.core.signals.bars import Bars
 from slipstream.execution.kernel import Kernel
 from slipstream.model.commands import Cancel, Command, Modify, Place, Query, Report, SetTimer
@@ -53,13 +55,18 @@ ROUNDS = 1_000  # answers to answers within one moment; more is a kernel that ta
 
 
 class BarTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What trading costs, as fractions of the notional, and how long after an open the pod looks again."""
+    """What trading costs, as fractions of the notional, and how long after an open the pod looks again.
+
+    ``books`` has half spread and impact (per sqrt(USD)) by coin; without it every coin has ``half_spread`` and no
+    impact.
+    """
 
     half_spread: Decimal = Decimal("0.0002")
     taker_fee: Decimal = Decimal("0.00045")
     maker_fee: Decimal = Decimal("0.00015")
     capital: Decimal = Decimal(1_000_000)
     look_ns: int = 120_000_000_000
+    books: dict[str, tuple[Decimal, Decimal]] = {}
 
     def __post_init__(self) -> None:
         if not 0 <= self.half_spread < 1:
@@ -69,9 +76,26 @@ class BarTerms(msgspec.Struct, frozen=True, kw_only=True):
         if self.look_ns <= 0:
             raise ValueError(f"look_ns {self.look_ns} must be above 0 ns")
 
+    def priced(self, model: TransactionCostModel, coins: Sequence[str]) -> BarTerms:
+        """These terms with the costs of a model. Raises ValueError: a coin without costs, taker's fees that differ."""
+        fees, spreads, impacts = (
+            [Decimal(repr(float(x))) for x in part] for part in model.aligned(coins).spread_over(len(coins))
+        )
+        if len(set(fees)) > 1:
+            raise ValueError(f"taker's fees from {min(fees)} to {max(fees)}: an account pays one to the venue")
+        books = {coin: (half, root) for coin, half, root in zip(coins, spreads, impacts, strict=True)}
+        return msgspec.structs.replace(self, taker_fee=fees[0], books=books)
+
+    def of(self, coin: str) -> tuple[Decimal, Decimal]:
+        """A coin's half spread and impact."""
+        return self.books[coin] if self.books else (self.half_spread, ZERO)
+
 
 class BarResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``equity`` (T,) USD at closes, ``positions`` (T, N) in coins then; sums of USD; fills and reports in order."""
+    """``equity`` (T,) USD at closes, ``positions`` (T, N) in coins then; sums of USD; fills and reports in order.
+
+    ``crossed`` has half spread and impact that each fill paid beyond the middle, USD; a maker pays none.
+    """
 
     equity: npt.NDArray[np.float64]
     positions: npt.NDArray[np.float64]
@@ -79,6 +103,7 @@ class BarResult(msgspec.Struct, frozen=True, kw_only=True):
     funding: Decimal
     volume: Decimal
     fills: tuple[Fill, ...]
+    crossed: tuple[tuple[Decimal, Decimal], ...]
     reports: tuple[Report, ...]
 
 
@@ -96,6 +121,7 @@ class BarVenue:
         self.resting: dict[str, Order] = {}
         self.ended: dict[str, tuple[int, str, Decimal]] = {}  # cloid: oid, status, filled
         self.fills: list[Fill] = []
+        self.crossed: list[tuple[Decimal, Decimal]] = []
         self.funding = ZERO
         self.out: list[Event] = []
         self._oid = 0
@@ -117,7 +143,8 @@ class BarVenue:
             self.out.append(Bbo("hl", coin, 0.0, 0.0, 0.0, 0.0, self.now_ns, self.now_ns))
             return
         mid = Decimal(repr(float(px)))
-        bid, ask = mid * (1 - self.terms.half_spread), mid * (1 + self.terms.half_spread)
+        half, _ = self.terms.of(coin)
+        bid, ask = mid * (1 - half), mid * (1 + half)
         self.mark[coin], self.touch[coin] = mid, (bid, ask)
         self.sweep(coin, mid, mid)
         self.out.append(Bbo("hl", coin, float(bid), 1e9, float(ask), 1e9, self.now_ns, self.now_ns))
@@ -160,9 +187,7 @@ class BarVenue:
             self.out.append(Reject(place.cloid, f"nobody quotes {place.coin}", self.now_ns))
             return
         bid, ask = self.touch[place.coin]
-        far = ask if place.side is Side.BUY else bid
-        reaches = place.px >= ask if place.side is Side.BUY else place.px <= bid
-        if place.tif is Tif.ALO and reaches:
+        if place.tif is Tif.ALO and (place.px >= ask if place.side is Side.BUY else place.px <= bid):
             self.out.append(Reject(place.cloid, "Post only order would have immediately matched", self.now_ns))
             return
         self._oid += 1
@@ -178,12 +203,19 @@ class BarVenue:
             state=OrderState.OPEN,
             oid=self._oid,
         )
-        if reaches:
+        far = self._taken_at(place)
+        if place.px >= far if place.side is Side.BUY else place.px <= far:
             self._fill(order, far, self.terms.taker_fee, crossed=True)
         elif place.tif is Tif.IOC:
             self._end(order, "iocCancelRejected", ZERO)
         else:
             self.resting[place.cloid] = order
+
+    def _taken_at(self, place: Place) -> Decimal:
+        """The mean price of crossing: half spread and impact beyond the middle."""
+        half, root = self.terms.of(place.coin)
+        mid = self.mark[place.coin]
+        return mid * (1 + place.side.sign * (half + root * (place.sz * mid).sqrt()))
 
     def _cancel(self, cloid: str) -> None:
         order = self.resting.pop(cloid, None)
@@ -218,6 +250,9 @@ class BarVenue:
             start_position=before,
         )
         self.fills.append(fill)
+        half, root = self.terms.of(order.coin) if crossed else (ZERO, ZERO)
+        usd = order.sz * self.mark[order.coin]
+        self.crossed.append((usd * half, usd * root * usd.sqrt()))
         self.out.append(fill)
         self._end(order, "filled", order.sz)
 
@@ -308,6 +343,7 @@ def run_bars(
         funding=venue.funding,
         volume=sum((fill.px * fill.sz for fill in venue.fills), ZERO),
         fills=tuple(venue.fills),
+        crossed=tuple(venue.crossed),
         reports=tuple(run.reports),
     )
 

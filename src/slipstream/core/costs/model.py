@@ -115,8 +115,8 @@ class TransactionCostModel:
         if lacking:
             some = ", ".join(lacking[:8]) + (" and others" if len(lacking) > 8 else "")
             raise ValueError(
-                f"no costs are known for {len(lacking)} of {len(coins)} coins, {some}: calibrate them, or leave them out "
-                "(the config's coins or exclude)"
+                f"no costs are known for {len(lacking)} of {len(coins)} coins, {some}: calibrate them or leave them "
+                "out (the config's coins or exclude)"
             )
         at = [self.coins.index(coin) for coin in coins]
         fee, spread, impact = self.spread_over(len(self.coins))

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
+from slipstream.core.costs.calibrated import Calibrated, read_costs
+from slipstream.core.costs.calibrated import decode as decode_costs
+from slipstream.core.costs.calibrated import encode as encode_costs
 from slipstream.core.forecast.artefact import Artefact, ArtefactError, decode
 from slipstream.core.forecast.drift import DriftTerms
 from slipstream.core.forecast.features import FeatureSpec
@@ -65,12 +68,15 @@ class CarryConfig(BarConfig):
     """Carry's file. ``coins`` empty: every perp of the venue but ``exclude``.
 
     ``artefact`` is the model's file; ``artefact_text`` its content, which a journalled session keeps so that it can be
-    replayed after the file has changed.
+    replayed after the file has changed. ``costs`` is a file of `slipstream costs calibrate` that stands instead of the
+    book's ``fee``, ``half_spread`` and ``impact``; ``costs_text`` its content, kept for the same reason.
     """
 
     state_dir: str = "state/carry"
     artefact: Path = Path("var/carry/model.json")
     artefact_text: str | None = None
+    costs: Path | None = None
+    costs_text: str | None = None
     signal: SignalBlock = SignalBlock()
     book: BookBlock = BookBlock()
     drift: DriftBlock = DriftBlock()
@@ -108,8 +114,14 @@ class CarryConfig(BarConfig):
         except ArtefactError as error:
             return None, str(error)
 
+    def calibrated(self) -> Calibrated | None:
+        """The costs of ``costs``, None without it. Raises CostsError."""
+        if self.costs is None:
+            return None
+        return read_costs(self.costs) if self.costs_text is None else decode_costs(self.costs_text.encode(), "costs")
+
     def public(self) -> dict[str, Any]:
-        """Plain values without secrets, enough to be read back, with the model's content as its file has it now."""
+        """Plain values without secrets, enough to be read back, with what the files of model and costs hold now."""
         values = super().public()
         if self.artefact_text is None:
             try:
@@ -118,6 +130,9 @@ class CarryConfig(BarConfig):
                 values["artefact_text"] = ""
             except (OSError, UnicodeDecodeError) as error:
                 raise ArtefactError(f"{self.artefact}: {error}; train one with slipstream train carry") from None
+        found = self.calibrated()
+        if found is not None:
+            values["costs_text"] = encode_costs(found).decode()
         return values
 
 

@@ -64,6 +64,8 @@ class Signals:
         self.features = Features(coins, config.spec())
         self.artefact: Artefact | None = None
         self.problem = ""
+        known = config.calibrated()
+        self.costs = known.model() if known is not None else None
         self.betas = np.full(len(self.coins), np.nan)
         self.drift: DriftMonitor | None = None
         self.verdict = Verdict()
@@ -141,6 +143,8 @@ class Signals:
                 out[coin] = (
                     f"trades {usd[j]:,.0f} USD a day: {terms.trade_usd:,.0f} is above {terms.max_share:.1%} of it"
                 )
+            elif self.costs is not None and coin not in self.costs.coins:
+                out[coin] = f"{self.config.costs} knows no costs of it"
             elif not bounds.coin[j] > 0.0:
                 out[coin] = "nothing is granted"
         liquid = terms.max_share * usd / bounds.capital if bounds.capital > 0.0 else np.zeros_like(usd)
@@ -155,14 +159,7 @@ class Signals:
             (found.beta * np.sqrt(found.variance * terms.risk_aversion))[place][:, None],
             found.specific[place] * terms.risk_aversion,
         )
-        costs = TransactionCostModel.square_root(
-            self.features.sigma_day()[chosen],
-            self.features.daily_usd()[chosen],
-            coefficient=terms.impact,
-            fee=terms.fee,
-            spread=terms.half_spread,
-        )
-        fee, impact = costs.in_weights(bounds.capital, len(place))
+        fee, impact = self._costs(chosen).in_weights(bounds.capital, len(place))
         solved = solve_cost_aware(
             alpha[chosen],
             found.beta[place],
@@ -177,6 +174,19 @@ class Signals:
         weights = np.zeros(len(self.coins))
         weights[chosen] = np.where(np.abs(solved.weights) > DUST, solved.weights, 0.0)
         return weights
+
+    def _costs(self, chosen: npt.NDArray[np.bool_]) -> TransactionCostModel:
+        """What trading the chosen coins costs: by recorded books, or by today's volatility and volume."""
+        if self.costs is not None:
+            return self.costs.aligned([coin for coin, on in zip(self.coins, chosen, strict=True) if on])
+        terms = self.config.book
+        return TransactionCostModel.square_root(
+            self.features.sigma_day()[chosen],
+            self.features.daily_usd()[chosen],
+            coefficient=terms.impact,
+            fee=terms.fee,
+            spread=terms.half_spread,
+        )
 
     def _reduced(self, held: Array, why: str) -> Book:
         nothing = np.zeros(len(self.coins))
