@@ -183,8 +183,12 @@ def read_bars(
     coins: tuple[str, ...] = (),
     hours: float | None = None,
     as_of_ms: int | None = None,
+    now_ms: int | None = None,
 ) -> Bars:
-    """Bars from a file or a lake, all coins of it or those named, as far as known by a time. Raises BarsError."""
+    """Bars from a file or a lake, all coins of it or those named, as far as known by a time. Raises BarsError.
+
+    ``now_ms`` refuses a file with bars that close later; a lake's were held against its source's clock as they came in.
+    """
     needed = ("coin", "ts", "open", "close", "volume")
     frame = _table(path, needed, ("high", "low"), coins=coins, hours=hours, as_of_ms=as_of_ms)
     if coins:
@@ -198,6 +202,8 @@ def read_bars(
     step = _step(frame, path, hours)
     if as_of_ms is not None:
         frame = frame[frame["ts"] + step <= as_of_ms]
+    if now_ms is not None and not path.is_dir():
+        check_past(path, int(frame["ts"].max()) + step, now_ms)
     off = frame["ts"] % step != 0
     if off.any():
         row = frame[off].iloc[0]
@@ -226,7 +232,7 @@ def read_bars(
     ended = [name for j, name in enumerate(names) if not held[-1, j]]
     if ended:
         notes.append(f"{len(ended)} coins end before the file does: {', '.join(ended)}")
-    rates, gaps = (None, None) if funding is None else read_funding(funding, names, grid, step, as_of_ms)
+    rates, gaps = (None, None) if funding is None else read_funding(funding, names, grid, step, as_of_ms, held=held)
     return Bars(
         coins=names,
         opened=grid,
@@ -248,11 +254,18 @@ def _ends(held: npt.NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def read_funding(
-    path: Path, names: tuple[str, ...], grid: npt.NDArray[np.int64], step: int, as_of_ms: int | None = None
+    path: Path,
+    names: tuple[str, ...],
+    grid: npt.NDArray[np.int64],
+    step: int,
+    as_of_ms: int | None = None,
+    *,
+    held: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Rates summed by the bar that they are settled in (after its open, up to its close), and how many are missing.
 
-    ``grid`` holds the bars' opens, evenly ``step`` ms apart. Raises BarsError.
+    ``grid`` holds the bars' opens, evenly ``step`` ms apart, ``held`` where a coin has a bar. Raises BarsError, also
+    where more than half of the settlements are missing.
     """
     frame = _table(path, ("coin", "ts", "rate"), coins=names, as_of_ms=as_of_ms)
     frame = frame[frame["coin"].isin(names) & (frame["ts"] <= (np.inf if as_of_ms is None else as_of_ms))]
@@ -284,4 +297,19 @@ def read_funding(
     np.add.at(total, (row_of, column), frame["rate"].to_numpy(dtype=np.float64))
     np.add.at(count, (row_of, column), 1)
     expected = np.where(grid >= HOURLY_SINCE_MS, step // HOUR_MS, 0)[:, None]
-    return total, np.maximum(expected - count, 0)
+    missing = np.maximum(expected - count, 0)
+    due, lacking = int((expected * held).sum()), int((missing * held).sum())
+    if 2 * lacking > due:
+        raise BarsError(
+            f"{path}: {lacking} of the {due} settlements that the bars' coins had are missing, more than half: bring "
+            "funding of these coins and days, or test without it, knowingly, where the command offers that"
+        )
+    return total, missing
+
+
+def check_past(path: Path, last_ms: int, now_ms: int) -> None:
+    """Raises BarsError for data that end after now."""
+    if last_ms > now_ms:
+        raise BarsError(
+            f"{path}: ends {_day(last_ms)}, and it is {_day(now_ms)}: a time is wrong, or this machine's clock"
+        )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from slipstream.core.signals.bars import HOUR_MS, Bars
-from slipstream.data.bars import SPARSE, BarsError, read_funding
+from slipstream.data.bars import SPARSE, BarsError, check_past, read_funding
 from slipstream.data.files import numbers_of, read_csv, times_of
 from slipstream.data.streams import MS, LakeError
 
@@ -24,9 +24,13 @@ USD_A_DAY = 1e12
 HUGE = 10.0
 
 
-def read_returns(path: Path, funding: Path | None = None, *, coins: tuple[str, ...] = ()) -> Bars:
-    """Bars of a file of returns, all coins of it or those named. Raises BarsError."""
+def read_returns(
+    path: Path, funding: Path | None = None, *, coins: tuple[str, ...] = (), now_ms: int | None = None
+) -> Bars:
+    """Bars of a file of returns, all coins of it or those named. Raises BarsError, also where they end after now."""
     frame = _table(path)
+    if now_ms is not None:
+        check_past(path, int(frame.index.max()), now_ms)
     if coins:
         absent = sorted(set(coins) - set(frame.columns))
         if absent:
@@ -57,7 +61,9 @@ def read_returns(path: Path, funding: Path | None = None, *, coins: tuple[str, .
     close = np.where(np.isfinite(returns), close, np.nan)
     opened = grid - step
     names = tuple(frame.columns)
-    rates, missing = (None, None) if funding is None else read_funding(funding, names, opened, step)
+    rates, missing = (
+        (None, None) if funding is None else read_funding(funding, names, opened, step, held=np.isfinite(close))
+    )
     return Bars(
         coins=names,
         opened=opened,

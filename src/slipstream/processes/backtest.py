@@ -14,7 +14,7 @@ from slipstream.core.portfolio.periods import periods
 from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.core.stats.performance import drawdown, sharpe
 from slipstream.model.errors import ConfigError, SlipstreamError
-from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
+from slipstream.processes.backtest_request import BacktestRequest, parse_overrides, said
 from slipstream.strategies.registry import find
 
 
@@ -81,6 +81,9 @@ def backtest(
     except (SlipstreamError, ValueError) as error:
         typer.echo(f"backtest {slug}: {error}", err=True)
         raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"backtest {slug}: {said(error)}", err=True)
+        raise typer.Exit(1) from None
     show(record)
     typer.echo(f"report: {paths.html}")
 

@@ -73,3 +73,8 @@ def parse_overrides(pairs: list[str]) -> dict[str, Any]:
             raise ConfigError(f"--set {key.strip()} is given twice; keep one of the two")
         out[key.strip()] = value
     return out
+
+
+def said(error: OSError) -> str:
+    """What the system refused, in a line: the file, and why."""
+    return f"{str(error.filename)[:200] if error.filename else 'a file'}: {error.strerror or error}"

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from slipstream.core.forecast.artefact import Artefact, encode
 from slipstream.model.errors import ConfigError, SlipstreamError
-from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
+from slipstream.processes.backtest_request import BacktestRequest, parse_overrides, said
 from slipstream.processes.bar_market import market_of, settings_of
 from slipstream.research.predictor import TrainTerms, train
 from slipstream.strategies.carry.config import CarryConfig
@@ -65,8 +65,9 @@ def carry(
             SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True)
         ) as shown:
             shown.add_task("bars, features, walk-forward")
+            market = market_of(request, settings)
             model = train(
-                market_of(request, settings),
+                market,
                 settings.spec(),
                 terms,
                 np.random.default_rng(seed),
@@ -78,6 +79,11 @@ def carry(
     except (SlipstreamError, ValueError) as error:
         typer.echo(f"train carry: {error}", err=True)
         raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"train carry: {said(error)}", err=True)
+        raise typer.Exit(1) from None
+    for note in market.notes:
+        typer.echo(f"found: {note}", err=True)
     show(model, Console())
     typer.echo(f"model: {path}")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from slipstream.data.streams import MS
 from slipstream.model.errors import SlipstreamError
 from slipstream.processes.gradient_report import csv_text
 from slipstream.processes.import_data import LAKE
@@ -60,7 +63,7 @@ def panel_from(bars: Path, funding: Path | None, hours: float | None) -> Panel:
         raise ValueError(NO_DATA.format(path=bars))
     if funding is None and not bars.is_dir():
         raise ValueError("--funding is missing: a file of bars has no funding rates in it")
-    return load_panel(bars, bars if funding is None else funding, hours=hours)
+    return load_panel(bars, bars if funding is None else funding, hours=hours, now_ms=time.time_ns() // MS)
 
 
 def run_study(panel: Panel, horizons: Sequence[int], terms: StudyTerms, seed: int) -> JointStudy:
@@ -119,8 +122,14 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser.parse_args(words)
 
     def act() -> None:
+        if options.n_bootstrap < 1:
+            raise ValueError(f"--n-bootstrap {options.n_bootstrap}: at least 1 resample is needed")
+        if not 0.0 <= options.cost_bp < math.inf:
+            raise ValueError(f"--cost-bp {options.cost_bp}: a cost is a number of bp from 0 up")
         terms = StudyTerms(draws=options.n_bootstrap, cost=options.cost_bp / tables.BP)
         panel = panel_from(options.bars, options.funding, options.bar_hours)
+        for note in panel.notes:
+            print(f"found: {note}", file=sys.stderr)
         found = run_study(panel, options.H, terms, options.seed)
         write_study(found, panel.notes, options.output)
         for row in tables.shown_rows(found):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from slipstream.core.factors.weights import METHODS, WeightMethod, liquidity_wei
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.core.signals.momentum import log_returns
 from slipstream.data.bars import read_bars
+from slipstream.data.streams import MS
 from slipstream.processes.joint_study import HORIZONS, NO_DATA, asked, data_options, write
 from slipstream.research.joint.tables import when
 
@@ -108,7 +111,11 @@ def main(words: Sequence[str] | None = None) -> None:
     def act() -> None:
         if not options.bars.exists():
             raise ValueError(NO_DATA.format(path=options.bars))
-        bars = read_bars(options.bars, hours=options.bar_hours)
+        if options.K < 2:
+            raise ValueError(f"--K {options.K}: a window holds at least 2 bars")
+        bars = read_bars(options.bars, hours=options.bar_hours, now_ms=time.time_ns() // MS)
+        for note in bars.notes:
+            print(f"found: {note}", file=sys.stderr)
         with Progress(console=Console(stderr=True)) as bar:
             task = bar.add_task("factors", total=len(options.H))
             for horizon in options.H:

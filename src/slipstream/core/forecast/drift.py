@@ -47,7 +47,7 @@ def spread_of(values: npt.ArrayLike, bins: int = BINS) -> Spread:
     x = np.asarray(values, dtype=np.float64).ravel()
     x = x[np.isfinite(x)]
     if x.size < 10 * bins:
-        raise ValueError(f"{x.size} values are too few for {bins} bins")
+        raise ValueError(f"{x.size} values are too few for {bins} bins of 10: give a longer history, or more coins")
     # an atom (the base rate of funding is one) takes several quantiles: it gets one bin
     edges = np.unique(np.quantile(x, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
     shares = counts_of(x, edges) / x.size

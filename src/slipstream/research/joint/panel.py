@@ -76,18 +76,24 @@ def panel_of(bars: Bars, rates: Array, notes: tuple[str, ...] = ()) -> Panel:
 
 
 def load_panel(
-    bars_file: Path, funding_file: Path, *, coins: tuple[str, ...] = (), hours: float | None = None
+    bars_file: Path,
+    funding_file: Path,
+    *,
+    coins: tuple[str, ...] = (),
+    hours: float | None = None,
+    now_ms: int | None = None,
 ) -> Panel:
     """From files or a lake (see `slipstream.data.bars`), from the first hour of hourly funding on.
 
     Raises BarsError for files that cannot be used and where bars and funding do not meet.
     """
-    bars = read_bars(bars_file, coins=coins, hours=hours)
+    bars = read_bars(bars_file, coins=coins, hours=hours, now_ms=now_ms)
     step = round(bars.hours * HOUR_MS)
     if step % HOUR_MS:
         raise BarsError(f"{bars_file}: bars of {bars.hours:g} h; joint models need bars of whole hours")
     hourly = np.arange(int(bars.opened[0]), int(bars.opened[-1]) + step, HOUR_MS, dtype=np.int64)
-    paid, missing = read_funding(funding_file, bars.coins, hourly, HOUR_MS)
+    traded = np.repeat(np.isfinite(bars.close), round(bars.hours), axis=0)
+    paid, missing = read_funding(funding_file, bars.coins, hourly, HOUR_MS, held=traded)
     rates = np.where((missing > 0) | (hourly < HOURLY_SINCE_MS)[:, None], np.nan, paid)
     known = np.isfinite(rates)
     if not known.any():
@@ -96,7 +102,6 @@ def load_panel(
     if len(bars.opened) - first < 2:
         raise BarsError(f"{funding_file}: begins when {bars_file} ends")
     notes = [] if not first else [f"the first {first} bars are before hourly funding began and are not used"]
-    traded = np.repeat(np.isfinite(bars.close), round(bars.hours), axis=0)
     if lacking := int((traded & ~known)[first * round(bars.hours) :].sum()):
         notes.append(f"{lacking} of {int(traded[first * round(bars.hours) :].sum())} coin-hours have no funding rate")
     none = [coin for j, coin in enumerate(bars.coins) if not known[:, j].any()]
