@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from slipstream.model.errors import SlipstreamError
-from slipstream.runtime.parts import PodParts
+from slipstream.model.ports import Feed
 from slipstream.runtime.watch import Watch
 
 
@@ -20,9 +20,9 @@ def catch_signals(stack: AsyncExitStack, stop: Callable[[str], None]) -> None:
         stack.callback(loop.remove_signal_handler, number)
 
 
-async def close_feeds(parts: PodParts, watch: Watch) -> None:
-    """Close feeds and broker, each for a bounded time."""
-    for name, feed in [*parts.feeds.items(), ("broker", parts.broker)]:
+async def close_feeds(feeds: Mapping[str, Feed], watch: Watch) -> None:
+    """Close feeds in their order, each for a bounded time."""
+    for name, feed in feeds.items():
         try:
             async with asyncio.timeout(5.0):
                 await feed.close()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,11 +16,20 @@ from slipstream.model.ports import Broker, Feed
 from slipstream.runtime.bus.port import Bus
 from slipstream.runtime.clock import WaitingClock
 from slipstream.runtime.journal import Journal
-from slipstream.runtime.link import LinkOptions
+from slipstream.runtime.link import Linked, LinkOptions
 from slipstream.runtime.secrets import Secret
 
-if TYPE_CHECKING:
-    from slipstream.runtime.pod import Pod
+
+class Running(Linked, Protocol):
+    """A pod at work, as one sees it who waits for it to be ready."""
+
+    def stop(self, why: str, *, failed: bool = False) -> None:
+        """Stop in order: cancel what rests, wait for the ends. A second call stops at once."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Plain values for people."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,7 @@ class PodParts:
     status_port: int | None = None
     status_token: Secret | None = None
     say: Callable[[str], None] = print
-    on_ready: Callable[[Pod], Awaitable[None]] | None = None
+    on_ready: Callable[[Running], Coroutine[Any, Any, None]] | None = None
     run: int | None = None
     keep_rows: int = 5_000_000
     start_timeout: float = 60.0
@@ -61,6 +70,14 @@ class Outcome(msgspec.Struct, frozen=True):
     error: str | None
     left: tuple[Order, ...]
     rows: int
+
+    @property
+    def rests(self) -> str:
+        """What people are told of the orders that are left."""
+        if not self.left:
+            return "no orders left"
+        each = "; ".join(f"{o.side.name.lower()} {o.remaining} {o.coin} at {o.px} ({o.state.value})" for o in self.left)
+        return f"{len(self.left)} orders may still rest: {each}"
 
     @property
     def exit_code(self) -> int:

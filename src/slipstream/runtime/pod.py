@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from typing import Any
@@ -25,13 +25,14 @@ import uvloop
 from slipstream.execution.kernel import Kernel
 from slipstream.execution.permit import SHUTDOWN
 from slipstream.model.commands import Command
-from slipstream.model.errors import JournalError, Retry
+from slipstream.model.errors import JournalError
 from slipstream.model.events import Disconnect, Event
 from slipstream.model.instrument import Instrument
-from slipstream.model.mandate import Halt, Resume, TradingState
-from slipstream.model.messages import Configure, PodReport
+from slipstream.model.mandate import Halt, TradingState
+from slipstream.model.messages import PodReport
 from slipstream.model.ports import Feed
 from slipstream.runtime.bus.port import Bus
+from slipstream.runtime.controls import Controls
 from slipstream.runtime.inbox import Inbox
 from slipstream.runtime.leaving import catch_signals, close_feeds
 from slipstream.runtime.link import Link, LinkOptions
@@ -40,11 +41,11 @@ from slipstream.runtime.records import Session
 from slipstream.runtime.replay import recover
 from slipstream.runtime.self_report import self_report
 from slipstream.runtime.sender import Sender, not_sent
-from slipstream.runtime.snapshot import restore, write_snapshot
-from slipstream.runtime.status import Configure as StatusConfigure
-from slipstream.runtime.status import Order as StatusOrder
+from slipstream.runtime.snapshot import restore
+from slipstream.runtime.starting import start_broker
 from slipstream.runtime.status import StatusServer
 from slipstream.runtime.timers import Timers
+from slipstream.runtime.upkeep import Upkeep
 from slipstream.runtime.watch import Watch
 
 CHUNK = 64  # steps between two commits while the pod catches up
@@ -68,8 +69,7 @@ class Pod:
         self._stop_why: str | None = None
         self._stop_fault: str | None = None
         self._stop_at: float | None = None
-        self._snapshot_at = time.monotonic() + parts.snapshot_every
-        self._pruned_at = 0
+        self._upkeep = Upkeep(parts, self._kernel, self.inbox, self.watch)
 
     @property
     def slug(self) -> str:
@@ -88,20 +88,23 @@ class Pod:
         self._state = restore(parts.strategy, parts.snapshot_path)
         rows = recover(self._kernel, parts.journal)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(close_feeds, parts, self.watch)
+            stack.push_async_callback(close_feeds, {**parts.feeds, "broker": parts.broker}, self.watch)
             if parts.handle_signals:
                 catch_signals(stack, self.stop)
-            instruments = await self._start_broker()
+            instruments = await start_broker(
+                parts.broker, self.watch, patience=parts.start_timeout, is_stopped=lambda: self._stop_why is not None
+            )
             if instruments is None:
                 return self._outcome()
             self._begin(instruments)
             if parts.status_port is not None:
+                controls = Controls(self.slug, self._kernel, parts.clock, self.inbox.put)
                 server = StatusServer(
                     self.status,
                     self.watch.metrics.text,
-                    halt=self.halt,
-                    resume=self.resume,
-                    configure=self.configure,
+                    halt=controls.halt,
+                    resume=controls.resume,
+                    configure=controls.configure,
                     token=parts.status_token,
                     port=parts.status_port,
                 )
@@ -109,24 +112,9 @@ class Pod:
             where = f"  status {self.status_url}/status" if self.status_url else ""
             self.watch.say("running", f"{len(instruments)} perps, {rows} rows recovered{where}")
             await self._live()
-        self._save()
+        if self._fault is None:
+            self._upkeep.save()
         return self._outcome()
-
-    async def _start_broker(self) -> Sequence[Instrument] | None:
-        """The broker's instruments; None if a signal came first. Raises what the broker raises when it is final."""
-        give_up = time.monotonic() + self.parts.start_timeout
-        pause = 0.25
-        while self._stop_why is None:
-            try:
-                return await self.parts.broker.start()
-            except Retry as error:
-                if time.monotonic() + pause > give_up:
-                    raise
-                self.watch.first_error(str(error))
-                self.watch.say("waiting", f"for the venue: {error}")
-                await asyncio.sleep(pause)
-                pause = min(5.0, pause * 2)
-        return None
 
     def _begin(self, instruments: Sequence[Instrument]) -> None:
         parts = self.parts
@@ -157,7 +145,7 @@ class Pod:
             if parts.bus is not None and parts.link is not None:
                 tasks.append(group.create_task(self._linked(parts.bus, parts.link), name="link"))
             if parts.on_ready is not None:
-                tasks.append(group.create_task(_call(parts.on_ready(self)), name="on_ready"))
+                tasks.append(group.create_task(parts.on_ready(self), name="on_ready"))
             try:
                 try:
                     await self._loop()
@@ -226,7 +214,10 @@ class Pod:
             for start in range(0, len(batch), CHUNK):
                 if not self._handle(batch[start : start + CHUNK]):
                     return
-            self._housekeep()
+            try:
+                self._upkeep.keep()
+            except JournalError as error:
+                self._fail(str(error))
             await asyncio.sleep(0)
 
     def _handle(self, batch: Sequence[Event]) -> bool:
@@ -260,51 +251,6 @@ class Pod:
         if failure is not None:
             self._fail(failure)
         return failure is None
-
-    def _housekeep(self) -> None:
-        """Now and then: the strategy's snapshot, the journal's bound, the gauges."""
-        if time.monotonic() < self._snapshot_at:
-            return
-        self._snapshot_at = time.monotonic() + self.parts.snapshot_every
-        self._save()
-        journal = self.parts.journal
-        self.watch.measure(self._kernel, journal.last_seq, self.inbox.counts().superseded)
-        if journal.last_seq - self._pruned_at > self.parts.keep_rows // 10:
-            self._pruned_at = journal.last_seq
-            try:
-                journal.prune(self.parts.keep_rows)
-            except JournalError as error:
-                self._fail(str(error))
-
-    def _save(self) -> None:
-        path = self.parts.snapshot_path
-        if path is None or self._fault is not None:
-            return
-        try:
-            write_snapshot(path, self.parts.strategy.snapshot())
-        except OSError as error:
-            self.watch.first_error(f"state snapshot {path}: {error}")
-            self.watch.log.error("snapshot not written", path=str(path), error=str(error))
-
-    def halt(self, order: StatusOrder) -> int:
-        """Latch a halt of our own; its generation."""
-        generation = self._kernel.desk.permit.next_generation
-        clears = "POST /resume, or the operator's resume command"
-        self.inbox.put(Halt(generation, order.state, order.who, order.why, clears, self.parts.clock.now()))
-        return generation
-
-    def resume(self, order: StatusOrder) -> int:
-        """Clear every halt known now; the generation cleared up to."""
-        generation = self._kernel.desk.permit.next_generation - 1
-        self.inbox.put(Resume(generation, order.who, order.why, self.parts.clock.now()))
-        return generation
-
-    def configure(self, wanted: StatusConfigure) -> int:
-        """Tighten limits within the config. Raises ConfigError if the config does not allow it; the generation."""
-        self._kernel.desk.check(wanted.values)
-        now = self.parts.clock.now()
-        self.inbox.put(Configure(now, self.slug, wanted.values, wanted.who, wanted.why, now))
-        return now
 
     def stop(self, why: str, *, failed: bool = False) -> None:
         """Stop in order: cancel what rests, wait for the ends. A second call stops at once."""
@@ -358,18 +304,14 @@ class Pod:
                 self._kernel.recover(event, ())
 
     def _outcome(self) -> Outcome:
-        left = tuple(self._kernel.live_orders())
         failed = self._fault or (
             self.watch.error if self.phase == "stopping" and self._stop_why == self.watch.error else None
         )
         self.phase = "failed" if failed else "stopped"
         self.watch.metrics.gauge("up", 0)
-        if left:
-            rests = "; ".join(f"{o.side.name.lower()} {o.remaining} {o.coin} at {o.px} ({o.state.value})" for o in left)
-            self.watch.say(self.phase, f"{len(left)} orders may still rest: {rests}")
-        else:
-            self.watch.say(self.phase, "no orders left")
-        return Outcome(failed, left, self.parts.journal.last_seq)
+        outcome = Outcome(failed, tuple(self._kernel.live_orders()), self.parts.journal.last_seq)
+        self.watch.say(self.phase, outcome.rests)
+        return outcome
 
     def status(self) -> dict[str, Any]:
         """Plain values for people: who, since when, doing what, and the kernel's state."""
@@ -390,10 +332,6 @@ class Pod:
             "kernel": self._kernel.status(),
             "report": msgspec.to_builtins(self.report(0)),
         }
-
-
-async def _call(awaitable: Awaitable[None]) -> None:
-    await awaitable
 
 
 async def run_pod(parts: PodParts) -> Outcome:
