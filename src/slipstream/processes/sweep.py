@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from slipstream.core.portfolio.periods import periods
 from slipstream.model.errors import ConfigError, SlipstreamError
-from slipstream.processes.backtest import periods_a_year, show
-from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
+from slipstream.processes.backtest import show
+from slipstream.processes.backtest_request import BacktestRequest, parse_overrides, said
 from slipstream.processes.gradient_report import when_text
 from slipstream.processes.sweep_run import STORAGE, Sweep, SweepTerms, run_sweep
 from slipstream.processes.sweep_worker import Objective
@@ -83,6 +84,9 @@ def sweep(
     except (SlipstreamError, ValueError) as error:
         typer.echo(f"sweep {slug}: {error}", err=True)
         raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"sweep {slug}: {said(error)}", err=True)
+        raise typer.Exit(1) from None
     show_folds(found)
     show(found.record)
     typer.echo(f"wrote {', '.join(str(path) for path in written)}")
@@ -141,7 +145,8 @@ def write_sweep(found: Sweep, folder: Path, seed: int) -> list[Path]:
     np.savetxt(
         folder / "returns.csv", found.matrix, delimiter=",", fmt="%.12g", header=",".join(found.names), comments=""
     )
-    tried = Tried(names=found.names, returns=found.matrix, ann=periods_a_year(found.record), chosen=found.chosen)
+    bars_a_year = periods(found.record, "period").ann
+    tried = Tried(names=found.names, returns=found.matrix, ann=bars_a_year, chosen=found.chosen)
     others = () if found.default is None else (found.default,)
     paths = write_report(found.record, folder, others=others, sweep=tried if len(found.names) > 1 else None, seed=seed)
     return [folder / "sweep.json", folder / "trials.csv", paths.html]
