@@ -1,12 +1,6 @@
-"""Implementation shortfall of a Target: what it cost to get from the decision to the position.
+"""What a strategy's own Target cost from the decision to the position, as it sees its fills: no mids at them.
 
-For an order of signed size Q decided at price P0, first worked at the mid P1 and filled at p_k with sizes q_k while the
-mid is P2 at the end (Perold 1988; costs positive when bad, s the sign of Q)::
-
-    delay = s (P1 - P0) sum q_k    execution = s sum q_k (p_k - P1)
-    opportunity = s (Q - sum q_k) (P2 - P0)    total = delay + execution + opportunity + fees
-
-The identity ``total = paper profit - real profit`` holds exactly in Decimal.
+The parts are those of `slipstream.core.costs.shortfall`; with the fees they are paper profit less real profit.
 """
 
 from __future__ import annotations
@@ -15,6 +9,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
+
+from slipstream.core.costs.shortfall import parts
 
 ZERO = Decimal(0)
 
@@ -56,11 +52,12 @@ def shortfall(
     done = paid = fees = ZERO
     for sz, px, fee in fills:
         done, paid, fees = done + sz, paid + sz * px, fees + fee
+    found = parts(sign, abs(size), done, paid, decision=decision_px, arrival=arrival_px, end=end_px)
     return Shortfall(
         wanted=abs(size) * decision_px,
         filled=done * decision_px,
-        delay=sign * (arrival_px - decision_px) * done,
-        execution=sign * (paid - arrival_px * done),
-        opportunity=sign * (abs(size) - done) * (end_px - decision_px),
+        delay=found.delay,
+        execution=found.execution,
+        opportunity=found.opportunity,
         fees=fees,
     )

@@ -1,12 +1,11 @@
-"""Implementation shortfall: what a parent order cost against the price when it was decided (Perold 1988). Exact.
+"""What the fund's parent orders cost against the price when each was decided, by the mid at every fill. Exact.
 
-With side s, size X ordered, fills (x_i, p_i) and the mid m_i at each, q = sum x_i, prices P_d at the decision, P_0 at
-arrival and P_n at the end:
+Delay and opportunity are those of `slipstream.core.costs.shortfall`; its execution is parted by the mid m_i at each
+fill (side s, sizes x_i, prices p_i, arrival P_0):
 
-    delay = s q (P_0 - P_d)          spread = s sum x_i (p_i - m_i)        impact = s sum x_i (m_i - P_0)
-    opportunity = s (X - q) (P_n - P_d)        total = delay + spread + impact + fees + opportunity
+    spread = s sum x_i (p_i - m_i)        impact = s sum x_i (m_i - P_0)        spread + impact = execution
 
-which is the paper's profit less the real one. Costs are positive when bad; amounts are USD.
+Costs are positive when bad; amounts are USD.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
+from slipstream.core.costs.shortfall import parts
 from slipstream.model.instrument import Side
 
 ZERO = Decimal(0)
@@ -88,12 +88,15 @@ def shortfall(parent: Parent) -> Shortfall:
             raise ValueError(f"shortfall of {parent.coin}: filled {q} of {parent.size} ordered; an order is missing")
         at = [fill.px if fill.mid is None else fill.mid for fill in parent.fills]
         pairs = list(zip(parent.fills, at, strict=True))
+        paid = sum((fill.sz * fill.px for fill in parent.fills), ZERO)
+        decision, arrival, end = parent.decision_px, parent.arrival_px, parent.end_px
+        found = parts(s, parent.size, q, paid, decision=decision, arrival=arrival, end=end)
         return Shortfall(
-            delay=s * q * (parent.arrival_px - parent.decision_px),
+            delay=found.delay,
             spread=sum((s * fill.sz * (fill.px - mid) for fill, mid in pairs), ZERO),
             impact=sum((s * fill.sz * (mid - parent.arrival_px) for fill, mid in pairs), ZERO),
             fees=sum((fill.fee for fill in parent.fills), ZERO),
-            opportunity=s * (parent.size - q) * (parent.end_px - parent.decision_px),
+            opportunity=found.opportunity,
             notional=parent.size * parent.decision_px,
             orders=1,
             unpriced=sum(fill.mid is None for fill in parent.fills),
