@@ -11,10 +11,12 @@ import msgspec
 import numpy as np
 
 from slipstream.core.portfolio.books import Book
+from slipstream.core.portfolio.periods import periods
+from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.core.stats.bootstrap import interval
 from slipstream.core.stats.performance import performance, sharpe
-from slipstream.simulation.gradient_study import YEAR, Row, Study, daily
+from slipstream.simulation.gradient_study import Row, Study
 from slipstream.simulation.vectorised import Result
 from slipstream.strategies.gradient.target import Signals
 
@@ -53,35 +55,30 @@ def signal_rows(found: Signals, book: Book) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["trend_strength"] is None, -(row["trend_strength"] or 0.0), row["coin"]))
 
 
-def summary(bars: Bars, result: Result, capital: float, seed: int, funding: bool) -> dict[str, Any]:
-    """A run's figures as plain values, from the first trade on."""
-    traded = np.flatnonzero(result.turnover > 0.0)
-    if traded.size == 0:
-        raise ValueError(
-            "nothing was ever held: too few bars to warm up, or too few liquid coins; see gradient-signals"
-        )
-    first = int(traded[0])
-    days = daily(result.returns[first:], round(bars.bars_per_day))
-    spread = interval(days, lambda r: sharpe(r, YEAR) or 0.0, np.random.default_rng(seed), draws=500)
+def summary(bars: Bars, result: Result, record: BacktestRecord, seed: int, funding: bool) -> dict[str, Any]:
+    """A run's figures as plain values, from the first trade on; ratios over the same periods as the report's."""
+    kept = periods(record)
+    ratio = interval(kept.returns, lambda r: sharpe(r, kept.ann) or 0.0, np.random.default_rng(seed), draws=500)
+    first = int(np.flatnonzero(result.turnover > 0.0)[0])
     order = np.argsort(-result.coin_pnl)
     return {
         "from": when_text(int(bars.opened[first])),
         "to": when_text(int(bars.opened[-1]) + round(bars.hours * HOUR_MS)),
-        "capital": capital,
-        "pnl": float(result.equity[-1]) - capital,
+        "capital": record.capital,
+        "pnl": float(result.equity[-1]) - record.capital,
         "price_pnl": float(result.price_pnl.sum()),
         "funding": -float(result.funding_paid.sum()) if funding else None,
         "costs": -float(result.costs_paid.sum()),
-        "sharpe_95": [spread.low, spread.high],
-        **performance(days, YEAR)._asdict(),
+        "sharpe_95": [ratio.low, ratio.high],
+        "ratios_by": kept.name,
+        **performance(kept.returns, kept.ann)._asdict(),
         "turnover_day": float(result.turnover[first:].mean()) * bars.bars_per_day,
         "largest_trade_share_of_day": result.worst_share,
         "funding_settlements_assumed": result.funding_gaps,
         "closed_at_last_price": [msgspec.to_builtins(closing) for closing in result.closings],
         "coin_pnl": {bars.coins[j]: float(result.coin_pnl[j]) for j in order if result.coin_pnl[j] != 0.0},
         "assumptions": [
-            "decided at a bar's close, filled in full at the next bar's open, plus fee, half spread and impact",
-            "funding settled hour by hour" if funding else "FUNDING LEFT OUT",
+            *record.assumptions,
             *bars.notes,
         ],
     }

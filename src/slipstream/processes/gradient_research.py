@@ -18,7 +18,7 @@ from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.data.bars import read_bars
 from slipstream.model.errors import ConfigError
 from slipstream.processes.backtest_request import BacktestRequest
-from slipstream.processes.bar_backtest import record_of
+from slipstream.processes.bar_backtest import costs_of, record_of
 from slipstream.processes.bar_market import chosen
 from slipstream.processes.gradient_plans import plan, replay, study_plans
 from slipstream.processes.gradient_report import (
@@ -54,8 +54,9 @@ FundingOption = Annotated[Path | None, typer.Option("--funding", help="Funding r
 ConfigOption = Annotated[Path | None, typer.Option("--config", help=f"Default: {CONFIG}, if it is there.")]
 DemoOption = Annotated[bool, typer.Option("--demo", help="Made-up bars from a seed.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of made-up bars, periods and resamples.")]
-CostOption = Annotated[float, typer.Option("--half-spread", min=0.0, help="Fraction of the price.")]
-ImpactOption = Annotated[float, typer.Option("--impact", min=0.0, help="Y of the square-root law.")]
+CostOption = Annotated[float | None, typer.Option("--half-spread", min=0.0, help="Fraction of the price; 0.0002.")]
+ImpactOption = Annotated[float | None, typer.Option("--impact", min=0.0, help="Y of the square-root law; 1.")]
+FileOption = Annotated[Path | None, typer.Option("--costs", help="By coin: a file of `slipstream costs calibrate`.")]
 MakerOption = Annotated[float, typer.Option("--maker-share", min=0.0, max=1.0, help="Part filled passively.")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Gradient's research commands.")
@@ -102,6 +103,14 @@ def _as_of(bars: Bars, text: str | None) -> Bars:
             f"--as-of {text}: {count} bars had closed by then; the first closes at {when_text(int(closed[0]))}"
         )
     return bars.until(count)
+
+
+def _costs(half_spread: float | None, impact: float | None, maker_share: float, file: Path | None) -> Costs:
+    """What trading costs. Raises ConfigError and ValueError."""
+    asked = BacktestRequest(
+        entry=find("gradient"), half_spread=half_spread, impact=impact, maker_share=maker_share, costs=file
+    )
+    return costs_of(asked)
 
 
 def _write(path: Path, text: str) -> None:
@@ -171,9 +180,10 @@ def backtest_command(
     no_funding: Annotated[bool, typer.Option("--no-funding", help="Leave funding out, knowingly.")] = False,
     capital: Annotated[float, typer.Option(min=1.0, help="USD.")] = 1_000_000.0,
     rebalance_hours: Annotated[float | None, typer.Option(help="Instead of the config's.")] = None,
-    half_spread: CostOption = 0.0002,
-    impact: ImpactOption = 1.0,
+    half_spread: CostOption = None,
+    impact: ImpactOption = None,
     maker_share: MakerOption = 0.0,
+    costs: FileOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Directory for backtest.json and the report (HTML, Markdown, JSON).")
     ] = None,
@@ -185,12 +195,26 @@ def backtest_command(
     def act() -> None:
         settings = _config(config, {"trade.rebalance_hours": rebalance_hours})
         market = _bars(bars, funding, demo, seed, settings)
-        costs = Costs(half_spread=half_spread, impact=impact, maker_share=maker_share)
+        charged = _costs(half_spread, impact, maker_share, costs)
         kind: Literal["none", "data"] = "none" if no_funding else "data"
         if kind == "data" and market.funding is None:
             raise ValueError(NO_FUNDING)
-        result = vectorised.backtest(market, plan(market, settings), costs=costs, capital=capital, funding=kind)
-        figures = summary(market, result, capital, seed, not no_funding)
+        result = vectorised.backtest(market, plan(market, settings), costs=charged, capital=capital, funding=kind)
+        if not (result.turnover > 0.0).any():
+            raise ValueError(
+                "nothing was ever held: too few bars to warm up, or too few liquid coins; see gradient-signals"
+            )
+        asked = BacktestRequest(
+            entry=find("gradient"),
+            bars=bars,
+            funding=funding,
+            no_funding=no_funding,
+            demo=demo,
+            seed=seed,
+            costs=costs,
+        )
+        record = record_of(asked, settings, market, result, charged)
+        figures = summary(market, result, record, seed, not no_funding)
         text = json.dumps(figures, indent=1)
         table = Table("figure", "value", title="Gradient")
         for key, value in figures.items():
@@ -201,11 +225,8 @@ def backtest_command(
         for assumption in figures["assumptions"]:
             typer.echo(f"assumed: {assumption}")
         if out is not None:
-            asked = BacktestRequest(
-                entry=find("gradient"), bars=bars, funding=funding, no_funding=no_funding, demo=demo, seed=seed
-            )
             _write(out / "backtest.json", text + "\n")
-            paths = write_report(record_of(asked, settings, market, result, costs), out, seed=seed)
+            paths = write_report(record, out, seed=seed)
             typer.echo(f"wrote {out / 'backtest.json'} and {paths.html}")
 
     _ask(act)
@@ -224,9 +245,10 @@ def study_command(
     capital: Annotated[float, typer.Option(min=1.0, help="USD of one account: impact depends on it.")] = 1_000_000.0,
     periods: Annotated[int, typer.Option(min=2)] = 12,
     period_days: Annotated[int, typer.Option(min=1)] = 45,
-    half_spread: CostOption = 0.0002,
-    impact: ImpactOption = 1.0,
+    half_spread: CostOption = None,
+    impact: ImpactOption = None,
     maker_share: MakerOption = 0.0,
+    costs: FileOption = None,
     demo: DemoOption = False,
     seed: SeedOption = 1,
 ) -> None:
@@ -237,9 +259,9 @@ def study_command(
         market = _bars(bars, funding, demo, seed, settings)
         if market.funding is None and not no_funding:
             raise ValueError(NO_FUNDING)
-        costs = Costs(half_spread=half_spread, impact=impact, maker_share=maker_share)
+        charged = _costs(half_spread, impact, maker_share, costs)
         terms = StudyTerms(
-            periods=periods, period_days=period_days, capital=capital, funding=not no_funding, costs=costs
+            periods=periods, period_days=period_days, capital=capital, funding=not no_funding, costs=charged
         )
         rng = np.random.default_rng(seed)
         with Progress(console=Console(stderr=True)) as bar:
