@@ -18,9 +18,10 @@ from slipstream.execution.settings import KernelConfig, Limits
 from slipstream.execution.strategy import Strategy
 from slipstream.model.errors import ConfigError
 from slipstream.processes import pod_flags as flags
-from slipstream.processes.pod_plan import STALE_NS, PodOptions, PodPlan, host, paced, plan_pod, read_config
+from slipstream.processes.pod_plan import STALE_NS, PodOptions, PodPlan, host, plan_pod, read_config
 from slipstream.runtime.addresses import is_local
 from slipstream.runtime.clock import ScaledClock, WallClock, venue_clock
+from slipstream.runtime.pacing import paced
 from slipstream.runtime.parts import Outcome, PodParts
 from slipstream.runtime.pod import run_pod
 from slipstream.runtime.records import Session

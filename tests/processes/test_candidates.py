@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from slipstream.data.recorder.samples import BBO, DEPTH, SampleFile, read_samples
 from slipstream.model.errors import ConfigError
 from slipstream.processes.candidates import Request, candidates, scan
-from slipstream.processes.hearing import wanted_of
+from slipstream.processes.public_streams import wanted_of
 from slipstream.processes.record_bbo import BboSamples, record_bbo
 from slipstream.processes.watchlist import watchlist
 from slipstream.strategies.brawler.config import BrawlerConfig

@@ -23,8 +23,8 @@ from slipstream.data.recorder.envelope import Note
 from slipstream.data.recorder.folder import Folder, closed_segments
 from slipstream.data.recorder.tables import read_segment
 from slipstream.model.errors import ConfigError, JournalError, NotConnected
-from slipstream.processes.hearing import Hearing, Wanted, wanted_of
 from slipstream.processes.listings import check_listings
+from slipstream.processes.public_streams import PublicStreams, Wanted, wanted_of
 from slipstream.processes.record import RecordOptions, compact, record, run_record
 from slipstream.runtime.clock import WallClock
 from slipstream.venues.emulator.serve import RunningVenue, ServeOptions, running_venue
@@ -169,7 +169,7 @@ async def test_a_full_disk_ends_it_and_is_no_lost_connection(tmp_path: Path) -> 
     async with running_venue(OPTIONS) as venue:
         with pytest.raises(ExceptionGroup) as caught:
             async with asyncio.timeout(30):
-                await Hearing(wanted(venue), WallClock(), Full()).hear()
+                await PublicStreams(wanted(venue), WallClock(), Full()).hear()
     assert caught.group_contains(JournalError, match="segment: cannot be written: No space left")
 
 
@@ -179,7 +179,7 @@ async def test_a_venue_that_tells_nothing_is_an_error(tmp_path: Path) -> None:
         deaf = wanted_of(None, coins=("LTC",), hl_url=venue.url, cex_url="http://127.0.0.1:1", kinds=("bbo",))
         with Folder(tmp_path, deaf.names) as folder, pytest.raises(ExceptionGroup) as caught:
             async with asyncio.TaskGroup() as group:
-                group.create_task(Hearing(deaf, WallClock(), folder, said.append).hear(1.0))
+                group.create_task(PublicStreams(deaf, WallClock(), folder, said.append).hear(1.0))
     assert caught.group_contains(NotConnected, match=r"nothing came from binance .*Connect call failed")
     assert "hl is heard" in said and any(text.startswith("binance.public is not heard") for text in said)
     assert len([text for text in said if text.startswith("binance")]) == 1, "told once, not at every try"

@@ -23,7 +23,8 @@ from slipstream.accounts import Given, read_environment
 from slipstream.model.errors import ConfigError
 from slipstream.processes import pod_flags as flags
 from slipstream.processes.host import clock_of
-from slipstream.processes.pod_plan import STALE_NS, PodOptions, PodPlan, host, paced, plan_pod, read_config
+from slipstream.processes.pod_plan import STALE_NS, PodOptions, PodPlan, host, plan_pod, read_config
+from slipstream.runtime.pacing import paced
 from slipstream.runtime.parts import Outcome, PodParts
 from slipstream.runtime.pod import run_pod
 from slipstream.strategies.registry import Entry, find

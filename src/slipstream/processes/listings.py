@@ -9,7 +9,7 @@ from collections.abc import Collection
 import aiohttp
 
 from slipstream.model.errors import ConfigError, Retry
-from slipstream.processes.hearing import Wanted
+from slipstream.processes.public_streams import Wanted
 from slipstream.runtime.addresses import is_local
 from slipstream.venues.binance.rest import URL, BinanceRest
 from slipstream.venues.hyperliquid.limits import Weights

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -17,10 +15,8 @@ from slipstream.execution.settings import KernelConfig
 from slipstream.model.errors import ConfigError, SlipstreamError
 from slipstream.processes.membership import Membership, membership
 from slipstream.runtime.addresses import is_local
-from slipstream.runtime.clock import ScaledClock
 from slipstream.runtime.config import load
 from slipstream.runtime.journal import Journal, open_journal
-from slipstream.runtime.pacing import keep_pace
 from slipstream.runtime.parts import Outcome, PodParts
 from slipstream.runtime.pod import run
 from slipstream.runtime.secrets import Secret
@@ -172,18 +168,6 @@ def check_owner(journal: Journal, record: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"journal {journal.name} belongs to {key} {last[key]}, not {record[key]}; choose another --state-dir"
             )
-
-
-@asynccontextmanager
-async def paced(clock: ScaledClock, url: str) -> AsyncIterator[None]:
-    """The clock keeps pace with a venue whose time runs faster than the wall's."""
-    async with asyncio.TaskGroup() as group:
-        pace = group.create_task(keep_pace(clock, url)) if clock.speed != 1.0 else None
-        try:
-            yield
-        finally:
-            if pace is not None:
-                pace.cancel()
 
 
 def host(

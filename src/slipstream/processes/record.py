@@ -15,8 +15,8 @@ from rich.progress import Progress
 
 from slipstream.data.recorder.folder import Folder, FolderError, Turnover, closed_segments
 from slipstream.model.errors import ConfigError, JournalError
-from slipstream.processes.hearing import KINDS, VENUES, Hearing, Wanted, clock_of, wanted_of
 from slipstream.processes.listings import check_listings
+from slipstream.processes.public_streams import KINDS, VENUES, PublicStreams, Wanted, clock_of, wanted_of
 from slipstream.processes.serve import serve
 from slipstream.runtime.telemetry import process_line
 
@@ -50,12 +50,12 @@ async def run_record(options: RecordOptions) -> None:
                     typer.echo(f"{NAME}: {unchecked}", err=True)
                 detail = f"{len(options.wanted.coins)} coins of {where} into {options.folder}"
                 typer.echo(process_line(NAME, "running", os.getpid(), detail))
-                hearing = Hearing(options.wanted, clock, folder, lambda text: typer.echo(f"{NAME}: {text}"))
+                streams = PublicStreams(options.wanted, clock, folder, lambda text: typer.echo(f"{NAME}: {text}"))
                 try:
-                    await hearing.hear(options.seconds)
+                    await streams.hear(options.seconds)
                 finally:
-                    counts = ", ".join(f"{venue} {count}" for venue, count in hearing.frames.items())
-                    typer.echo(process_line(NAME, "stopped", os.getpid(), f"frames: {counts}; gaps: {hearing.gaps}"))
+                    counts = ", ".join(f"{venue} {count}" for venue, count in streams.frames.items())
+                    typer.echo(process_line(NAME, "stopped", os.getpid(), f"frames: {counts}; gaps: {streams.gaps}"))
     except FolderError as error:
         raise ConfigError(str(error)) from None
     except OSError as error:

@@ -15,8 +15,8 @@ from slipstream.data.recorder.frames import read_frame
 from slipstream.data.recorder.samples import BBO, DEPTH, SampleError, SampleFile, depth_usd, path_of
 from slipstream.model.errors import ConfigError, JournalError
 from slipstream.model.events import Bbo, L2Book
-from slipstream.processes.hearing import Hearing, Wanted, clock_of, wanted_of
 from slipstream.processes.listings import check_listings
+from slipstream.processes.public_streams import PublicStreams, Wanted, clock_of, wanted_of
 from slipstream.processes.serve import serve
 from slipstream.runtime.telemetry import process_line
 
@@ -113,10 +113,10 @@ async def run_record_bbo(wanted: Wanted, patterns: tuple[str, str, str], seconds
                 unchecked = await check_listings(wanted)
                 if unchecked is not None:
                     typer.echo(f"{NAME}: {unchecked}", err=True)
-                hearing = Hearing(wanted, clock, samples, lambda text: typer.echo(f"{NAME}: {text}"))
+                streams = PublicStreams(wanted, clock, samples, lambda text: typer.echo(f"{NAME}: {text}"))
                 typer.echo(process_line(NAME, "running", os.getpid(), f"{len(wanted.coins)} symbols"))
                 try:
-                    await hearing.hear(seconds)
+                    await streams.hear(seconds)
                 finally:
                     for path, rows in samples.rows.items():
                         typer.echo(f"{NAME}: {path}: {rows} rows")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 
@@ -41,3 +43,15 @@ async def keep_pace(clock: ScaledClock, url: str, *, every: float = 1.0) -> None
             pace = max(0.0, (venue_ns - last[1]) / (wall_ns - last[0]))
         last = (wall_ns, venue_ns)
         steer(clock, nominal, venue_ns, pace, every)
+
+
+@asynccontextmanager
+async def paced(clock: ScaledClock, url: str) -> AsyncIterator[None]:
+    """The clock keeps pace with the venue for as long as this is open, where its time is not the wall's."""
+    async with asyncio.TaskGroup() as group:
+        pace = group.create_task(keep_pace(clock, url), name="pace") if clock.speed != 1.0 else None
+        try:
+            yield
+        finally:
+            if pace is not None:
+                pace.cancel()

@@ -16,7 +16,7 @@ from slipstream.model.errors import ConfigError, JournalError, NotConnected
 from slipstream.runtime.addresses import is_local
 from slipstream.runtime.clock import ScaledClock, WallClock, venue_clock
 from slipstream.runtime.config import load
-from slipstream.runtime.pacing import keep_pace
+from slipstream.runtime.pacing import paced
 from slipstream.strategies.brawler.config import BrawlerConfig
 from slipstream.venues.binance.feed import MARKET_URL, PUBLIC_URL, STREAMS, symbol_of
 from slipstream.venues.binance.stream import RawStream
@@ -115,16 +115,11 @@ async def clock_of(url: str) -> AsyncIterator[ScaledClock]:
         yield WallClock()
         return
     clock = await venue_clock(url)
-    async with asyncio.TaskGroup() as group:
-        pace = group.create_task(keep_pace(clock, url)) if clock.speed != 1.0 else None
-        try:
-            yield clock
-        finally:
-            if pace is not None:
-                pace.cancel()
+    async with paced(clock, url):
+        yield clock
 
 
-class Hearing:
+class PublicStreams:
     """Feeds of both venues into a sink, until `hear` is cancelled or the time is over."""
 
     def __init__(
