@@ -22,6 +22,7 @@ HOUR_NS = 3_600 * SECOND
 COINS = ("BTC", "ETH", "SOL", "DOGE")
 BEGIN_NS = 497_504 * HOUR_NS + HOUR_NS // 2  # half past; 497,504 h after the epoch is a multiple of 4 h
 CAPITAL = Decimal(50_000)
+HISTORY = 160  # bars at the start
 GRADIENT: dict[str, Any] = {
     "coins": COINS,
     "signal": {"lookbacks": [2, 4, 8, 16], "warm_up_bars": 30, "vol_span": 24, "max_share": 1.0},
@@ -42,7 +43,7 @@ CARRY: dict[str, Any] = {
         "max_coin_weight": 0.5,
         "max_share": 1.0,
         "trade_usd": 100,
-        "risk_aversion": 0.5,
+        "risk_aversion": 300.0,  # books within their bounds: every number counts
         "fee": 0,
         "half_spread": 0,
         "impact": 0,
@@ -95,7 +96,7 @@ def opened(
 ) -> SteppedBars:
     """A pod at its start."""
     config = config_of(slug, values, folder)
-    return SteppedBars(find(slug), config, venue or quiet_venue(), config.coins, CAPITAL, journal)
+    return SteppedBars(find(slug), config, venue or quiet_venue(), config.coins, CAPITAL, journal, HISTORY)
 
 
 def pass_bars(pod: SteppedBars, bars: int, window_s: int = 1_200) -> None:

@@ -109,14 +109,17 @@ class Watched:
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A rebalance of the run: what was decided, the prices seen, the orders sent at once and the first ones later.
+    """A rebalance of the run: what was decided, the prices seen, and the orders sent at once, by coin.
 
-    ``record`` is what befell the pod since the moment before: its fills, funding, mandates and halts.
+    ``later`` has the first orders of other coins, sent before the next rebalance: while the fate of an earlier order is
+    unknown, or a price is stale, a coin waits. ``record`` is what befell the pod since the moment before: its fills,
+    funding, mandates and halts.
     """
 
     decision: Decision
     prices: Mapping[str, Bbo]
-    orders: tuple[Asked, ...]
+    orders: Mapping[str, Asked]
+    later: dict[str, Asked]
     record: tuple[Event, ...]
 
 
@@ -130,6 +133,7 @@ class Heard:
         self.moments: list[Moment] = []
         self.bar_ns = 0
         self._candles: dict[int, dict[str, Candle]] = {}
+        self._newest = self._used = 0  # opens of the newest bar heard, and of the newest one that a rebalance used
         self._rates: dict[tuple[int, str], float] = {}
         self._decisions = list(decisions)
         self._prices: dict[str, Bbo] = {}
@@ -144,15 +148,25 @@ class Heard:
             ):
                 self._record.append(event)
             if any(one.topic == "note" and one.body.get("text") == REBALANCE for one in counted):
-                orders = tuple(asked(one) for one in commands if isinstance(one, Place))
+                orders = {one.coin: asked(one) for one in commands if isinstance(one, Place)}
                 record, self._record = tuple(self._record), []
-                self.moments.append(Moment(self._decisions[len(self.moments)], dict(self._prices), orders, record))
+                self._used = self._newest
+                decision = self._decisions[len(self.moments)]
+                self.moments.append(Moment(decision, dict(self._prices), orders, {}, record))
+            elif self.moments:
+                now = self.moments[-1]
+                for one in commands:
+                    if isinstance(one, Place) and one.coin not in now.orders:
+                        now.later.setdefault(one.coin, asked(one))
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Bbo) and event.venue == "hl":
             self._prices[event.coin] = event
         elif isinstance(event, Candle) and event.interval_ns == self.bar_ns:
-            self._candles.setdefault(event.open_ns, {}).setdefault(event.coin, event)
+            # one that came after a later bar, or after a rebalance that went without it, was of no use any more
+            if event.open_ns >= self._newest and event.open_ns > self._used:
+                self._newest = event.open_ns
+                self._candles.setdefault(event.open_ns, {})[event.coin] = event
         elif isinstance(event, AssetContext):
             # the running estimate: the last one heard in an hour is what settles at its end
             self._rates[event.event_ns // HOUR_NS, event.coin] = event.funding

@@ -143,7 +143,7 @@ def _pair(heard: Heard, moment: Moment, tested: Decision | None, venue: RetoldVe
     live = moment.decision
     if tested is None:
         return Pair(heard.session.run, live.ns, live, None, 0, ("the backtest does not rebalance",))
-    sent = tuple(asked(place) for ns, place in venue.placed if ns == tested.ns)
+    sent = {place.coin: asked(place) for ns, place in venue.placed if ns == tested.ns}
     differs: list[str] = []
     if live.held != tested.held:
         differs.append(f"held: {_said(live.held, tested.held)}")
@@ -157,18 +157,22 @@ def _pair(heard: Heard, moment: Moment, tested: Decision | None, venue: RetoldVe
         differs.append(f"targets: {_said(live.targets, tested.targets)}")
     if live.terms != tested.terms:
         differs.append(f"urgency and deadline: {sorted(live.terms)} and {sorted(tested.terms)}")
-    differs += _orders(moment.orders, sent)
+    differs += _orders(moment, sent)
     return Pair(heard.session.run, live.ns, live, tested, len(moment.orders), tuple(differs))
 
 
-def _orders(live: Sequence[Asked], tested: Sequence[Asked]) -> list[str]:
-    """The orders that both sent at once, coin by coin."""
-    ours, theirs = ({one.coin: one for one in orders} for orders in (live, tested))
-    return [
-        f"order of {coin}: {ours.get(coin)} and {theirs.get(coin)}"
-        for coin in sorted(ours.keys() | theirs.keys())
-        if ours.get(coin) != theirs.get(coin)
-    ]
+def _orders(moment: Moment, tested: Mapping[str, Asked]) -> list[str]:
+    """The first orders of both, coin by coin. To one that had to wait the market is another: price and size (largest
+    orders are so many USD) may be, too, and by then it may cross.
+    """
+    differs = []
+    for coin in sorted(moment.orders.keys() | tested.keys()):
+        ours, theirs = moment.orders.get(coin), tested.get(coin)
+        if ours is None and theirs is not None and coin in moment.later:
+            ours = msgspec.structs.replace(moment.later[coin], px=theirs.px, sz=theirs.sz, tif=theirs.tif)
+        if ours != theirs:
+            differs.append(f"order of {coin}: {ours} and {theirs}")
+    return differs
 
 
 def _said(live: Mapping[str, object], tested: Mapping[str, object]) -> str:

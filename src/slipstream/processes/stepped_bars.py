@@ -30,8 +30,17 @@ class SteppedBars(SteppedPod):
     """A pod made of its registry entry and its config. Speed is what the kernel's patience is scaled by."""
 
     def __init__(
-        self, entry: Entry, config: Any, venue: Venue, coins: Sequence[str], capital: Decimal, journal: Journal
+        self,
+        entry: Entry,
+        config: Any,
+        venue: Venue,
+        coins: Sequence[str],
+        capital: Decimal,
+        journal: Journal,
+        history: int = HISTORY,
     ) -> None:
+        """``history`` is how many closed bars it is told at its start."""
+        self.history = history
         self.entry, self.config, self.journal = entry, config, journal
         self.speed = 60.0
         self.bar_ns = round(config.signal.bar_hours * HOUR_NS)
@@ -48,7 +57,8 @@ class SteppedBars(SteppedPod):
         return settings
 
     def restart(self) -> None:
-        """End as by a kill, and begin anew from the journal: memory is what it was at the last snapshot, now."""
+        """End as by a kill, and begin anew from the journal, with the memory of now. What was not sent never is."""
+        self._write()
         memory = self.kernel.strategy.snapshot()
         self._queue.clear()
         self._timers.clear()
@@ -98,7 +108,7 @@ class SteppedBars(SteppedPod):
         closed = self.now // self.bar_ns * self.bar_ns
         if closed <= self._told_ns:
             return
-        first = self._told_ns or closed - HISTORY * self.bar_ns
+        first = self._told_ns or closed - self.history * self.bar_ns
         self._told_ns = closed
         hours = round(self.config.signal.bar_hours)
         interval = "1d" if hours == 24 else f"{hours}h"

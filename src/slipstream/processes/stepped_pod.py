@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -62,7 +61,7 @@ class SteppedPod:
         self.requests = 0
         self._queue: list[Event] = []
         self._timers: dict[str, int] = {}
-        self._nonces = itertools.count(self.now // 1_000_000)
+        self._nonce = 0  # of the last request, ms: every request has one of its own
         self._filled: dict[str, Decimal] = {}
         self._last: dict[tuple[str, str], tuple[float, ...]] = {}
         self.exchange.deposit(USER, capital)
@@ -183,6 +182,7 @@ class SteppedPod:
 
     def _send(self, command: Sent) -> None:
         self.requests += 1
+        self._nonce = max(self._nonce + 1, self.now // 1_000_000)
         action: dict[str, Any]
         if isinstance(command, Place):
             action = {"type": "order", "orders": [self._order(command)], "grouping": "na"}
@@ -195,7 +195,7 @@ class SteppedPod:
         self.exchange.submit(
             action,
             signer=USER,
-            nonce=max(next(self._nonces), self.now // 1_000_000),
+            nonce=self._nonce,
             wall_ms=self.now // 1_000_000,
             reply=lambda answer: self._answer(command, answer),
         )
