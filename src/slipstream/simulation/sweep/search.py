@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,14 +57,36 @@ class SearchTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_storage(path: Path) -> Any:
-    """Optuna's journal in a file."""
+    """Optuna's journal in a file; half a line that a killed run left is cut off.
+
+    Raises ConfigError for a file that is no such journal, OSError.
+    """
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        _mend(path)
     return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _mend(path: Path) -> None:
+    """Optuna writes on behind half a line, and could then read neither: cut it off. Raises ConfigError, OSError."""
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    for number, line in enumerate(data[:end].splitlines(), 1):
+        try:
+            whole = isinstance(json.loads(line), dict)
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ConfigError(f"{path}:{number}: not a line of a sweep's journal; move the file away, or begin --fresh")
+    if data and data[:1] != b"{":
+        raise ConfigError(f"{path}: not a sweep's journal; move the file away, or begin --fresh")
+    if end < len(data):
+        os.truncate(path, end)
 
 
 def search(
@@ -90,6 +114,9 @@ def search(
         for number in range(len(study.get_trials(deepcopy=False)), last):
             study.sampler = _sampler(terms, fold, number)
             study.ask(spaces)
+        for trial in study.get_trials(deepcopy=False)[first:last]:
+            if len(trial.params) < len(spaces):
+                _complete(study, trial, spaces, _sampler(terms, fold, trial.number))
         batch = study.get_trials(deepcopy=False)[first:last]
         unknown = [trial for trial in batch if trial.state is TrialState.RUNNING]
         for place, verdict in judge([trial.params for trial in unknown]):
@@ -103,6 +130,14 @@ def search(
         Trial(number=t.number, values=dict(t.params), score=t.value, why=str(t.user_attrs.get(WHY, "")))
         for t in study.get_trials(deepcopy=False)[: terms.trials]
     ]
+
+
+def _complete(study: Any, trial: Any, spaces: Mapping[str, Any], sampler: Any) -> None:
+    """Draw what a run that was killed while it asked had not written: all again, in order, as it would have."""
+    for name, space in spaces.items():
+        value = sampler.sample_independent(study, trial, name, space)
+        if name not in trial.params:
+            study._storage.set_trial_param(trial._trial_id, name, space.to_internal_repr(value), space)
 
 
 def _sampler(terms: SearchTerms, fold: int, number: int) -> Any:
