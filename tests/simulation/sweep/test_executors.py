@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -74,46 +75,55 @@ def sweeps_alike(executor: Executor, folder: Path) -> bool:
     return same(swept(executor, folder / "there", path, **few), swept(Inline(), folder / "here", path, **few))
 
 
-# two-node clusters take a minute of two cores and ports of their own: asked for by name, as the extra itself is
-CLUSTER = pytest.mark.skipif(
-    not os.environ.get("SLIPSTREAM_CLUSTER"), reason="set SLIPSTREAM_CLUSTER=1 to start Dask and Ray clusters here"
-)
+CLUSTER_SECONDS = 240.0  # ten to twenty do where nothing hangs and nobody else computes; ten times that is a hang
+MARK = "SLIPSTREAM_TEST_CLUSTER"
 
 
-@CLUSTER
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked at in /proc")
 @pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_two_dask_workers_give_the_same(jobs: object, tmp_path: Path) -> None:
-    executor = make_executor("dask", 2)
-    try:
-        found = survives(executor, jobs, tmp_path)
-        assert sweeps_alike(executor, tmp_path)
-    finally:
-        executor.close()
-    assert found == [jobs.think(jobs.Job(k)) for k in range(12)]  # type: ignore[attr-defined]
-
-
-@CLUSTER
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_two_ray_nodes_give_the_same(jobs: object, tmp_path: Path) -> None:
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        cluster.add_node(num_cpus=1)
-        executor = make_executor("ray", 2, cluster.address)
+@pytest.mark.parametrize("kind", ["dask", "ray"])
+def test_a_cluster_of_two_gives_the_same(jobs: object, tmp_path: Path, kind: str) -> None:
+    """Two workers or nodes, a death, a whole sweep: in `cluster_run.py`. Nothing of it is left behind."""
+    mark, said = f"{os.getpid()}-{kind}", tmp_path / "said"
+    path = os.pathsep.join([str(HERE), os.environ["PYTHONPATH"]])
+    own = {MARK: mark, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore", "RAY_USAGE_STATS_ENABLED": "0"}
+    command = [sys.executable, str(HERE / "cluster_run.py"), kind, str(tmp_path), str(CLUSTER_SECONDS)]
+    with said.open("w") as out:
+        run = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env={**os.environ, **own})
         try:
-            import ray
-
-            assert len([node for node in ray.nodes() if node["Alive"]]) == 2
-            found = survives(executor, jobs, tmp_path)
-            assert sweeps_alike(executor, tmp_path)
+            code = run.wait(CLUSTER_SECONDS + 10.0)
+        except subprocess.TimeoutExpired:
+            code = None
         finally:
-            executor.close()
-    finally:
-        cluster.shutdown()
-    assert found == [jobs.think(jobs.Job(k)) for k in range(12)]  # type: ignore[attr-defined]
+            left = ended(mark, run)
+    assert code == 0, f"{kind} ended with {code}, the last step is what hung or failed:\n{said.read_text()}"
+    assert not left, f"{kind} left {left} behind"
+
+
+def ended(mark: str, run: subprocess.Popen[bytes]) -> list[str]:
+    """What still runs under a mark some seconds later; it is ended."""
+    deadline = time.monotonic() + 15.0
+    while (left := marked(mark)) and run.poll() is not None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in left:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    run.wait(10)
+    return list(left.values())
+
+
+def marked(mark: str) -> dict[int, str]:
+    """Processes that have the mark in the environment they were started with: their ids and commands."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes().split(b"\0") and alive(int(folder.name)):
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:200]
+        except (OSError, ProcessLookupError):
+            continue  # another user's, or gone
+    return found
 
 
 def test_what_makes_no_sense_is_refused() -> None:
@@ -124,6 +134,14 @@ def test_what_makes_no_sense_is_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             make_executor(*words)  # type: ignore[arg-type]
+
+
+def test_a_scheduler_that_is_not_there_is_said_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from slipstream.simulation.sweep import on_dask
+
+    monkeypatch.setattr(on_dask, "READY_SECONDS", 1)
+    with pytest.raises(ConfigError, match=r"--address tcp://127.0.0.1:1: no worker within 1 s"):
+        make_executor("dask", 1, "tcp://127.0.0.1:1")
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked at in /proc")

@@ -7,6 +7,7 @@ from typing import Any
 
 import distributed
 
+from slipstream.model.errors import ConfigError
 from slipstream.simulation.sweep.executor import WorkerLost, call
 
 READY_SECONDS = 60
@@ -18,6 +19,7 @@ class DaskExecutor:
 
     def __init__(self, workers: int, address: str | None = None) -> None:
         self._cluster: Any = None
+        self._client: Any = None
         if address is None:
             self._cluster = _dask.LocalCluster(
                 n_workers=workers,
@@ -27,7 +29,15 @@ class DaskExecutor:
                 dashboard_address="127.0.0.1:0",
                 silence_logs=40,
             )
-        self._client: Any = _dask.Client(address or self._cluster, set_as_default=False, timeout=READY_SECONDS)
+        try:
+            self._client = _dask.Client(address or self._cluster, set_as_default=False, timeout=READY_SECONDS)
+            self._client.wait_for_workers(1, timeout=READY_SECONDS)
+        except (OSError, TimeoutError, ValueError) as error:  # without workers jobs would wait for ever
+            self.close()
+            where = f"--address {address}" if address is not None else "--executor dask"
+            raise ConfigError(
+                f"{where}: no worker within {READY_SECONDS} s ({error}); start one with `dask worker ADDRESS`"
+            ) from None
 
     def run(self, work: str, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """See `Executor.run`."""
@@ -40,6 +50,7 @@ class DaskExecutor:
 
     def close(self) -> None:
         """Let the workers go; a cluster that was given stays."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
         if self._cluster is not None:
             self._cluster.close()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 
+from slipstream.model.errors import ConfigError
 from slipstream.simulation.sweep.executor import WorkerLost, call
 
 RETRIES = 3
+# A cluster of our own keeps to this machine and tells nobody of it; "local", since without a word Ray would join
+# whatever cluster was started here last.
+OWN: dict[str, Any] = {"address": "local", "_node_ip_address": "127.0.0.1", "include_dashboard": False}
 
 
 class RayExecutor:
@@ -19,9 +24,17 @@ class RayExecutor:
 
     def __init__(self, workers: int, address: str | None = None) -> None:
         self._mine = not ray.is_initialized()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as Ray will have it, without the warning
         if self._mine:
-            local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address is None else {}
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
+            where = {**OWN, "num_cpus": workers} if address is None else {"address": address}
+            try:
+                ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
+            except (ConnectionError, ValueError) as error:
+                raise ConfigError(f"--executor ray: no cluster at {where['address']}: {error}") from None
+        if ray.cluster_resources().get("CPU", 0.0) < 1.0:
+            self.close()
+            raise ConfigError(f"--address {address}: the cluster has no CPU to give; add a node: ray start --address …")
         self._call: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(call)
 
     def run(self, work: str, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
