@@ -23,14 +23,6 @@ from slipstream.processes.reproduce import reproduce
 ROOT = Path(__file__).resolve().parents[2]
 PANEL = ROOT / "../shared/data/hyperliquid_panel"
 BEGIN = 1_700_006_400_000 // (24 * HOUR_MS) * 24 * HOUR_MS
-# H, R² of the regression on raw funding with its interval, R² of the recipe in sigmas, of last and constant rate in it
-CLAIMS = {
-    4: (0.64, 0.60, 0.68, 0.757, 0.882, 0.798),
-    8: (0.58, 0.52, 0.61, 0.824, 0.793, 0.628),
-    12: (0.54, 0.49, 0.57, 0.729, 0.711, 0.489),
-    24: (0.45, 0.39, 0.51, 0.477, 0.569, 0.229),
-    48: (0.33, 0.26, 0.41, 0.280, 0.391, -0.03),
-}
 
 
 @pytest.fixture(scope="module")
@@ -190,10 +182,14 @@ def test_everything_in_one_command(panel: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*words, "--strategy", "nobody"])
     assert done.exit_code == 0, done.output
     assert "NOT RUN: no such strategy is registered" in done.output
+    assert "claimed figures and statements hold here" in done.output
+    assert "whole run: " in done.output
     page = (tmp_path / "reproduction.html").read_text()
     assert "peak memory" in page
     assert "No H is distinguishable from none." in page
-    assert "peak memory" in (tmp_path / "reproduction.md").read_text()
+    assert "nobody: NOT RUN" in page and "funding R², money" in page
+    text = (tmp_path / "reproduction.md").read_text()
+    assert "peak memory" in text and "| H | figure | claimed | ours | inside |" in text
     assert (tmp_path / "joint_models/optimization_summary.json").exists()
     assert (tmp_path / "factors/pca_factor_H8_K30_sqrt_dollar.csv").exists()
     empty = CliRunner().invoke(app, ["--panel", str(tmp_path)])
@@ -203,32 +199,25 @@ def test_everything_in_one_command(panel: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_claims_on_the_panel(tmp_path: Path) -> None:
-    """Regression, recipe and baselines at every H; the panel ends before the claims' own data, so intervals decide."""
+    """The command over the real panel: every claim but one holds, and that one is named (docs/research.md says why)."""
     if not PANEL.is_dir():
         pytest.skip(f"the panel is absent: {PANEL}")
-    joint_study.main(["--n-bootstrap", "400", *files(PANEL), "--output", str(tmp_path)])
-    with (tmp_path / "H_comparison.csv").open() as file:
-        rows = {int(row["H"]): {k: float(v) for k, v in row.items()} for row in csv.DictReader(file)}
-    inside = 0
-    for hours, (_, low, high, recipe, last, constant) in CLAIMS.items():
-        row = rows[hours]
-        # intervals of the two overlap at every H
-        assert row["R2_funding_low"] < high
-        assert row["R2_funding_high"] > low
-        inside += low <= row["R2_funding"] <= high
-        assert row["sigmas_R2_funding"] == pytest.approx(recipe, abs=0.05)
-        assert row["sigmas_R2_last_rate"] == pytest.approx(last, abs=0.03)
-        assert row["sigmas_R2_constant"] == pytest.approx(constant, abs=0.04)
-        assert row["R2_funding"] > row["R2_last_rate"]
-        assert abs(row["R2_price"]) < 0.005
-        assert abs(row["R2_combined"]) < 0.005
-        assert row["carry_funding_bp"] > 0.0
-        assert row["carry_ratio_low"] < 0.0 < row["carry_ratio_high"]
-    assert inside >= 4
-    # in money there is no interior optimum; in sigmas the recipe's peak is at 8 h
-    money = [rows[hours]["R2_funding"] for hours in CLAIMS]
-    assert money == sorted(money, reverse=True)
-    assert max(CLAIMS, key=lambda hours: rows[hours]["sigmas_R2_funding"]) == 8
-    summary = json.loads((tmp_path / "optimization_summary.json").read_text())
+    app = typer.Typer()
+    app.command()(reproduce)
+    words = ["--panel", str(PANEL), "--output", str(tmp_path), "--n-bootstrap", "400", "--strategy", "nobody"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    told = "33 of 34 claimed figures and statements hold here. Outside: combined R², money (all)."
+    assert told in done.output
+    assert "whole run: " in done.output and "peak memory" in done.output
+    with (tmp_path / "joint_models/H_comparison.csv").open() as file:
+        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    # what was claimed is within 0.0009 of nothing, and ours is nothing: every interval says so
+    assert all(row["R2_combined_low"] < 0.0 < row["R2_combined_high"] for row in rows)
+    assert all(abs(row["R2_combined"]) < 0.001 for row in rows)
+    assert all(row["R2_funding"] > row["R2_last_rate"] for row in rows)
+    summary = json.loads((tmp_path / "joint_models/optimization_summary.json").read_text())
     assert summary["H_distinguishable"] is False
     assert summary["diagnostic_in_sigmas"]["H_optimal"] == 8
+    page = (tmp_path / "reproduction.html").read_text()
+    assert page.count('class="yes"') == 33 and page.count('class="no"') == 1

@@ -1,8 +1,9 @@
 """`slipstream research reproduce`: from a panel's files to one page: factors, joint models, backtests.
 
-A panel is a folder of ``hl_4h_ohlcv.parquet`` and ``hl_funding_hourly.parquet`` (other endings too). Every step states
-its time and the peak of memory so far. A strategy whose backtest is not registered is named as missing, not skipped in
-silence; one that refuses its input stops nothing else, and the page says why.
+The figures are laid beside what was claimed of them (`slipstream.research.joint.claims`). A panel is a folder of
+``hl_4h_ohlcv.parquet`` and ``hl_funding_hourly.parquet`` (other endings too). Every step states its time and the peak
+of memory so far. A strategy whose backtest is not registered is named as missing, not skipped in silence; one that
+refuses its input stops nothing else, and the page says why.
 """
 
 from __future__ import annotations
@@ -10,32 +11,28 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import msgspec
+import numpy as np
 import typer
 
+from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.model.errors import SlipstreamError
 from slipstream.processes.joint_study import HORIZONS, run_study, write, write_study
 from slipstream.research.joint import tables
+from slipstream.research.joint.claims import SOURCE, claim_checks, summary
 from slipstream.research.joint.panel import load_panel
+from slipstream.research.joint.reproduction import TITLE, Reproduction, Run, Step, chapters, tiles
 from slipstream.research.joint.study import JointStudy, StudyTerms
+from slipstream.research.report.chapters import chapters_html, chapters_markdown, columns
+from slipstream.research.report.charts import Picture, curves
 
 BARS, FUNDING = "hl_4h_ohlcv", "hl_funding_hourly"
 ENDINGS = (".parquet", ".feather", ".csv")
 STRATEGIES = ("carry", "gradient")
 T = TypeVar("T")
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One step: what was done, its seconds, the process's peak memory at its end (MB), and what came of it."""
-
-    name: str
-    seconds: float
-    peak_mb: float
-    outcome: str
 
 
 def file_of(folder: Path, stem: str) -> Path:
@@ -74,8 +71,8 @@ def build_factors(bars_file: Path, horizons: Sequence[int], folder: Path) -> str
     return f"{len(paths)} factors in {folder.name}/"
 
 
-def run_backtests(slug: str, bars: Path, funding: Path, folder: Path, seed: int) -> tuple[dict[str, str] | None, str]:
-    """A registered strategy's figures over the panel, its report written; None and why where there are none."""
+def run_backtest_of(slug: str, bars: Path, funding: Path, folder: Path, seed: int) -> tuple[Run | None, str]:
+    """A registered strategy over the panel, its report written; None and why where there are no figures."""
     from slipstream.core.portfolio.periods import periods
     from slipstream.core.stats.performance import drawdown, sharpe
     from slipstream.processes.backtest import run_backtest
@@ -104,61 +101,28 @@ def run_backtests(slug: str, bars: Path, funding: Path, folder: Path, seed: int)
         "Sharpe": "not defined" if ratio is None else f"{ratio:.2f}",
         "deepest fall": f"{drawdown(record.returns).depth:.1%}",
     }
-    return row, f"report in {paths.html.parent.name}/{paths.html.name}"
+    path = f"{folder.name}/{slug}/{paths.html.name}"
+    return Run(row=row, equity=_equity(record), report=path), f"report in {path}"
 
 
-def pages(
-    found: JointStudy, notes: tuple[str, ...], runs: list[dict[str, str]], steps: list[Step]
-) -> Mapping[str, str]:
-    """The page as HTML and as Markdown."""
-    from slipstream.research.report import sheet
-    from slipstream.research.report.charts import whiskers
-
-    total = sum(step.seconds for step in steps)
-    lines = [
-        *tables.words(found, notes),
-        f"Whole run: {total:.0f} s, peak memory {max(step.peak_mb for step in steps):,.0f} MB.",
-        *(f"{step.name}: {step.seconds:.1f} s, {step.peak_mb:,.0f} MB; {step.outcome}." for step in steps),
-    ]
-    shown = [("Holding periods", tables.shown_rows(found))]
-    if runs:
-        shown.append(("Backtests", runs))
-    pictures = [
-        whiskers(
-            "How much of the funding to come is known, R² in money",
-            "Out of sample; intervals over calendar weeks.",
-            [
-                (f"{one.hours} h, {said}", *one.money[name])
-                for one in found.horizons
-                for name, said in (("funding", "regression"), ("last_rate", "last rate"))
-            ],
-        ),
-        whiskers(
-            "Net profit over its deviation, a year",
-            f"Best tenth against worst, after {found.terms.cost * 1e4:g} bp of turnover.",
-            [(f"{one.hours} h, {name}", *book.ratio) for one in found.horizons for name, book in one.books.items()],
-        ),
-    ]
-    title = "The research, reproduced"
-    words = [
-        *lines,
-        *(f"{run['strategy']}: " + ", ".join(f"{k} {v}" for k, v in list(run.items())[1:]) for run in runs),
-    ]
-    return {
-        "reproduction.html": sheet(title, pictures, lines=words, rows=tables.shown_rows(found)),
-        "reproduction.md": tables.markdown(title, lines, shown),
-    }
+def _equity(record: BacktestRecord) -> Picture:
+    lines = [("after everything", record.equity)]
+    if record.costs:
+        costs = np.cumsum(np.sum([np.asarray(part) for part in record.costs.values()], axis=0))
+        lines.append(("before costs", record.equity + costs))
+    note = f"equity, from {record.capital:,.0f} to {record.equity[-1]:,.0f} USD"
+    return curves(record.title, note, record.stamps.tolist(), lines, base=record.capital)
 
 
 def reproduce_all(
     panel_folder: Path, output: Path, horizons: Sequence[int], terms: StudyTerms, seed: int, slugs: Sequence[str]
-) -> list[Step]:
-    """All steps. Raises ValueError for input that the user can mend."""
+) -> Reproduction:
+    """All steps and the page. Raises ValueError for input that the user can mend."""
     bars, funding = file_of(panel_folder, BARS), file_of(panel_folder, FUNDING)
     steps: list[Step] = []
 
     def load() -> tuple[Any, str]:
-        found = load_panel(bars, funding)
+        found = load_panel(bars, funding, now_ms=time.time_ns() // 1_000_000)
         return found, f"{len(found.stamps)} bars of {found.hours} h, {len(found.coins)} coins"
 
     panel = timed(steps, "load", load)
@@ -170,17 +134,50 @@ def reproduce_all(
         return found, f"{len(found.horizons)} holding periods in joint_models/"
 
     found = timed(steps, "joint models", judge)
-    runs = []
+    runs: list[Run] = []
+    missing: list[str] = []
     for slug in slugs:
 
-        def test(slug: str = slug) -> tuple[dict[str, str] | None, str]:
-            return run_backtests(slug, bars, funding, output / "backtests", seed)
+        def test(slug: str = slug) -> tuple[Run | None, str]:
+            return run_backtest_of(slug, bars, funding, output / "backtests", seed)
 
-        row = timed(steps, f"backtest of {slug}", test)
-        runs += [] if row is None else [row]
-    for name, text in pages(found, panel.notes, runs, steps).items():
-        write(output / name, text)
-    return steps
+        run = timed(steps, f"backtest of {slug}", test)
+        if run is None:
+            missing.append(f"{slug}: {steps[-1].outcome}")
+        else:
+            runs.append(run)
+    whole = Reproduction(
+        found=found,
+        checks=claim_checks(found),
+        notes=panel.notes,
+        runs=tuple(runs),
+        missing=tuple(missing),
+        steps=tuple(steps),
+    )
+    write_page(whole, output)
+    return whole
+
+
+def write_page(whole: Reproduction, output: Path) -> None:
+    """``reproduction.html`` and ``reproduction.md``."""
+    parts, verdict = chapters(whole), whole.found.verdict
+    write(output / "reproduction.html", chapters_html(TITLE, whole.about, verdict, parts, tiles(whole)))
+    write(output / "reproduction.md", chapters_markdown(TITLE, whole.about, verdict, parts))
+
+
+def said(whole: Reproduction) -> list[str]:
+    """What the command prints: the comparison, the verdict, time and memory."""
+    steps = [f"{one.name}: {one.seconds:.1f} s, peak {one.peak_mb:,.0f} MB; {one.outcome}" for one in whole.steps]
+    return [
+        *columns([check.row for check in whole.checks]),
+        summary(whole.checks),
+        SOURCE,
+        "",
+        whole.found.verdict,
+        "",
+        *steps,
+        f"whole run: {whole.seconds:.0f} s, peak memory {whole.peak_mb:,.0f} MB",
+    ]
 
 
 def reproduce(
@@ -194,10 +191,10 @@ def reproduce(
     """Reproduce the research from a panel's files: factors, joint models, backtests, one page."""
     try:
         terms = StudyTerms(draws=n_bootstrap)
-        steps = reproduce_all(panel, output, tuple(h or HORIZONS), terms, seed, tuple(strategy or STRATEGIES))
+        whole = reproduce_all(panel, output, tuple(h or HORIZONS), terms, seed, tuple(strategy or STRATEGIES))
     except (SlipstreamError, ValueError, OSError) as error:
         typer.echo(f"research reproduce: {error}", err=True)
         raise typer.Exit(2) from None
-    for step in steps:
-        typer.echo(f"{step.name}: {step.seconds:.1f} s, peak {step.peak_mb:,.0f} MB; {step.outcome}")
+    for line in said(whole):
+        typer.echo(line)
     typer.echo(f"report: {output / 'reproduction.html'}")

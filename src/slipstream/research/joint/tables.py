@@ -130,6 +130,12 @@ def words(found: JointStudy, notes: tuple[str, ...]) -> list[str]:
 
 def shown_rows(found: JointStudy) -> list[dict[str, str]]:
     """The table that people read: money, baselines, net profit, and the diagnostic last."""
+    parts = zip(money_rows(found), book_rows(found), sigma_rows(found), strict=True)
+    return [money | book | {f"IN SIGMAS: {k}": v for k, v in sigma.items() if k != "H"} for money, book, sigma in parts]
+
+
+def money_rows(found: JointStudy) -> list[dict[str, str]]:
+    """R² in money with intervals, and the forecasts that cost nothing."""
     return [
         {
             "H": f"{one.hours} h",
@@ -138,14 +144,36 @@ def shown_rows(found: JointStudy) -> list[dict[str, str]]:
             "base rate": _r2(one.money["constant"]),
             "price R²": _r2(one.money["price"], 4),
             "combined R²": _r2(one.money["combined"], 4),
+        }
+        for one in found.horizons
+    ]
+
+
+def book_rows(found: JointStudy) -> list[dict[str, str]]:
+    """What the books of tenths earn a period of H hours, bp of the gross."""
+    return [
+        {
+            "H": f"{one.hours} h",
             "joint book: price + funding - cost = net, bp": _sum(one.books["joint"]),
             "net ratio a year": _r2(one.books["joint"].ratio),
             "p, corrected": f"{one.books['joint'].p_value:.3f}",
             "best in": f"{one.books['joint'].best_share:.0%}",
             "carry book, bp": _sum(one.books["carry"]),
-            "IN SIGMAS: funding": f"{one.sigmas['funding'].estimate:.3f}",
-            "last": f"{one.sigmas['last_rate'].estimate:.3f}",
+        }
+        for one in found.horizons
+    ]
+
+
+def sigma_rows(found: JointStudy) -> list[dict[str, str]]:
+    """The diagnostic."""
+    return [
+        {
+            "H": f"{one.hours} h",
+            "funding": f"{one.sigmas['funding'].estimate:.3f}",
+            "last rate": f"{one.sigmas['last_rate'].estimate:.3f}",
             "constant": f"{one.sigmas['constant'].estimate:.3f}",
+            "price": f"{one.sigmas['price'].estimate:.4f}",
+            "combined": f"{one.sigmas['combined'].estimate:.3f}",
         }
         for one in found.horizons
     ]

@@ -322,15 +322,21 @@ def histogram(title: str, note: str, values: Any, marks: Sequence[tuple[str, flo
     return picture(title, note, draw)
 
 
-def whiskers(title: str, note: str, rows: Sequence[tuple[str, float, float, float]]) -> Picture:
-    """A dot with its interval for each ``(name, estimate, low, high)``, and a line at zero."""
-    if not rows:
-        raise ValueError("whiskers need at least 1 row")
+def whiskers(
+    title: str, note: str, rows: Sequence[tuple[str, float, float, float]], *, tones: Sequence[int] = ()
+) -> Picture:
+    """A dot with its interval for each ``(name, estimate, low, high)``, and a line at zero.
+
+    ``tones`` gives each row its place among the lines' colours; without it all have the first.
+    """
+    if not rows or len(tones) not in (0, len(rows)):
+        raise ValueError(f"whiskers need at least 1 row and a tone for each or none: {len(rows)} rows, {len(tones)}")
 
     def draw(axes: Any, narrow: bool) -> None:
         for k, (_, middle, low, high) in enumerate(rows):
-            axes.plot([low, high], [k, k], color=MAIN, linewidth=1.2, solid_capstyle="round")
-            axes.plot([middle], [k], marker="o", markersize=4, color=MAIN)
+            colour = LINES[tones[k] % len(LINES)] if tones else MAIN
+            axes.plot([low, high], [k, k], color=colour, linewidth=1.2, solid_capstyle="round")
+            axes.plot([middle], [k], marker="o", markersize=4, color=colour)
         reach = [0.0, *(row[2] for row in rows), *(row[3] for row in rows)]
         _named(axes, [plain(row[0], 24 if narrow else 44) for row in rows], reach, narrow)
 

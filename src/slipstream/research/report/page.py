@@ -130,6 +130,11 @@ def html(found: Report, pictures: Mapping[str, Picture]) -> str:
     return str(_environment(True).get_template("page.html.j2").render(r=found, pictures=_safe(pictures))) + "\n"
 
 
+def rendered(template: str, **values: Any) -> str:
+    """A template of this folder as HTML; what it does not call safe is escaped."""
+    return str(_environment(True).get_template(template).render(**values)) + "\n"
+
+
 def sheet(
     title: str,
     pictures: Sequence[Picture],
