@@ -92,8 +92,8 @@ def run_backtest_of(slug: str, bars: Path, funding: Path, folder: Path, seed: in
     profit = float(record.equity[-1]) - record.capital
     row = {
         "strategy": record.title,
-        "from": tables.when(int(record.stamps[0])),
-        "to": tables.when(int(record.stamps[-1])),
+        "from": tables.when(int(record.stamps[0]))[:10],
+        "to": tables.when(int(record.stamps[-1]))[:10],
         "net, USD": f"{profit:+,.0f}",
         "of capital": f"{profit / record.capital:+.1%}",
         "of it funding": f"{float(record.funding.sum()):+,.0f}",

@@ -90,6 +90,8 @@ def chapters(whole: Reproduction) -> tuple[Chapter, ...]:
             lines=(summary(whole.checks), SOURCE),
             pictures=_claimed(found.horizons),
             tables=(tuple(check.row for check in whole.checks),),
+            words=("figure",),
+            judged="inside",
             grouped=True,
         ),
         Chapter(
@@ -108,12 +110,14 @@ def chapters(whole: Reproduction) -> tuple[Chapter, ...]:
             lines=whole.missing,
             pictures=tuple(run.equity for run in whole.runs),
             tables=(tuple(run.row for run in whole.runs),),
+            words=("strategy",),
             links=tuple((f"Report: {run.row['strategy']}", run.report) for run in whole.runs),
         ),
         Chapter(
             title="What it took",
             lines=(f"Whole run: {whole.seconds:.0f} s, peak memory {whole.peak_mb:,.0f} MB.",),
             tables=(tuple(_step(step) for step in whole.steps),),
+            words=("outcome",),
         ),
         Chapter(title="What was found in the data", said=tuple(f"{note}." for note in whole.notes)),
     )

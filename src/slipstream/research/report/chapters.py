@@ -22,14 +22,17 @@ class Tile(NamedTuple):
 
 
 class Chapter(msgspec.Struct, frozen=True, kw_only=True):
-    """``tables`` have rows of the same keys, lines between groups of one first value if ``grouped``. A cell that says
-    yes or NO is coloured. ``links`` are (name, relative path); ``said`` is a list of sentences below everything.
+    """``tables`` have rows of the same keys; ``words`` are keys whose cells are text, ``judged`` the key whose cells
+    say yes or something worse, and lines stand between groups of one first value if ``grouped``. ``links`` are (name,
+    relative path); ``said`` is a list of sentences below everything.
     """
 
     title: str
     lines: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Rows, ...] = ()
+    words: tuple[str, ...] = ()
+    judged: str = ""
     grouped: bool = False
     links: tuple[tuple[str, str], ...] = ()
     said: tuple[str, ...] = ()
