@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from slipstream.core.costs.calibrated import Calibrated, CoinCosts, encode
 from slipstream.core.portfolio.covariance import FactorCovariance
 from slipstream.core.portfolio.record import BacktestRecord
+from slipstream.model.errors import ConfigError
 from slipstream.portfolio import (
     BacktestConfig,
     FundingMissing,
@@ -18,6 +21,7 @@ from slipstream.portfolio import (
     optimize_portfolio_with_costs,
     run_backtest,
 )
+from slipstream.research.report.figures import report
 
 COINS = ["BTC", "ETH", "SOL", "DOGE", "ARB", "OP"]
 CONFIG = BacktestConfig(H=8, start_date="2024-01-02", end_date="2024-01-20", initial_capital=1e6, leverage=1.0)
@@ -82,6 +86,71 @@ def test_costs_can_only_be_told_by_the_model() -> None:
     free = run_backtest(BacktestConfig(H=8, use_costs=False), **good)
     assert all((part == 0.0).all() for part in free.record.costs.values())
     assert np.abs(free.weights()).sum(axis=1).to_numpy() == pytest.approx(1.0)
+
+
+def costs_file(folder: Path) -> Path:
+    """Costs of the six coins, and of one more, in another order."""
+    found = {
+        coin: CoinCosts(
+            half_spread=1e-4 * k,
+            half_spread_low=0.0,
+            half_spread_high=1e-3,
+            impact=1e-7 * k,
+            impact_low=0.0,
+            impact_high=1e-6,
+            rms=0.0,
+            worst=0.0,
+            r2=1.0,
+            exponent=0.5,
+            books=1000,
+            dropped=0,
+            minutes=100.0,
+            first_ms=1,
+            last_ms=2,
+            depth_usd=1e6,
+            notional_usd=(1e3, 1e6),
+            cost_bp=(2.0, 2.0),
+        )
+        for k, coin in enumerate([*COINS, "XRP"], 1)
+    }
+    path = folder / "costs.json"
+    path.write_bytes(encode(Calibrated(coins=found, fee=3e-4)))
+    return path
+
+
+def test_a_file_of_costs_is_taken_by_optimiser_and_walk(tmp_path: Path) -> None:
+    good, path = inputs(knows=1.0), costs_file(tmp_path)
+    named = TransactionCostModel(3e-4, 1e-4 * np.arange(1, 7), 1e-7 * np.arange(1, 7), COINS)
+    by_file = run_backtest(CONFIG, **good, costs=path).record
+    assert by_file.equity == pytest.approx(run_backtest(CONFIG, **good, costs=named).record.equity, rel=1e-12)
+    assert by_file.turnover.sum() > 0.0
+    alpha = good["alpha_price"].iloc[3]
+    one, other = (
+        optimize_portfolio_with_costs(alpha, good["beta"], good["S"], None, costs) for costs in (str(path), named)
+    )
+    assert np.abs(one).sum() > 0.0 and one.to_numpy() == pytest.approx(other.to_numpy(), abs=1e-12)
+    with pytest.raises(ValueError, match="the costs are of coins by name, alpha has none"):
+        optimize_portfolio_with_costs(alpha.to_numpy(), good["beta"].to_numpy(), good["S"].to_numpy(), None, path)
+    with pytest.raises(ConfigError, match="make one with slipstream costs calibrate"):
+        run_backtest(CONFIG, **good, costs=tmp_path / "none.json")
+
+
+def test_one_sharpe_ratio_here_and_in_the_report() -> None:
+    result = run_backtest(CONFIG, **inputs(knows=1.0))
+    kept = report(result.record, np.random.default_rng(1))
+    assert result.sharpe_ratio() == next(r.value for r in kept.ratios if r.name == "Sharpe ratio")
+
+
+def test_a_start_within_a_period_waits_for_its_end() -> None:
+    """Returns of 8 hours, a start at 04:00: the first decision is at 08:00, and nothing earns what was before it."""
+    good = inputs(knows=1.0)
+    eight = good["realized_returns"].rolling(8).sum().iloc[8::8]
+    cut = {k: good[k] for k in ("beta", "S", "alpha_price", "alpha_funding")}
+    cut |= {"realized_returns": eight, "realized_funding": eight * 0.0 + 1e-4}
+    config = BacktestConfig(H=8, start_date="2024-01-02T04:00", end_date="2024-01-20")
+    result = run_backtest(config, **cut)
+    assert result.weights().index[0] == pd.Timestamp("2024-01-02T08:00", tz="UTC")
+    assert result.record.equity[0] < 1e6 and result.record.funding[0] == 0.0  # what the first trade cost
 
 
 def test_series_in_series_out_by_name() -> None:

@@ -6,19 +6,23 @@ nothing is reordered silently but columns of the same names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.core.costs.calibrated import Calibrated, read_costs
 from slipstream.core.costs.model import TransactionCostModel
 from slipstream.core.portfolio.cost_aware import OptimiserFailed, solve_cost_aware
 from slipstream.core.portfolio.covariance import FactorCovariance, SingularCovariance, factorised
 from slipstream.core.portfolio.neutral import neutral_weights, scaled_to_gross
+from slipstream.core.portfolio.periods import periods
 from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.core.stats.performance import drawdown, sharpe
+from slipstream.simulation.frames import aligned, covariance_of, frame, like, names_of, odd_ones, same, values_of
 from slipstream.simulation.vectorised import FundingMissing
 from slipstream.simulation.walk_forward import HOUR_MS, Forecasts, Market, Walk, WalkTerms, moment, walk_forward
 
@@ -32,11 +36,12 @@ __all__ = [
     "TransactionCostModel",
     "optimize_portfolio",
     "optimize_portfolio_with_costs",
+    "read_costs",
     "run_backtest",
 ]
 
 Array = npt.NDArray[np.float64]
-HOURS_A_YEAR = 8_760.0
+CostsGiven = TransactionCostModel | Calibrated | str | Path | None
 
 
 def optimize_portfolio(alpha: Any, beta: Any, S: Any, leverage: float = 1.0) -> Any:
@@ -56,7 +61,7 @@ def optimize_portfolio_with_costs(
     beta: Any,
     S: Any,
     w_old: Any = None,
-    costs: TransactionCostModel | None = None,
+    costs: CostsGiven = None,
     *,
     capital: float = 1_000_000.0,
     leverage: float = 1.0,
@@ -65,12 +70,15 @@ def optimize_portfolio_with_costs(
     """The best book after the costs of trading from ``w_old`` with sum |w| <= ``leverage`` and |w_i| <= ``cap``.
 
     ``capital`` is what turns weights into the notionals that costs are about. The gross exposure is a bound, not a
-    target: a book that is not worth its costs stays small. Raises ValueError, SingularCovariance, OptimiserFailed.
+    target: a book that is not worth its costs stays small. ``costs`` may be a file of `slipstream costs calibrate`:
+    alpha must name its coins then. Raises ValueError, SingularCovariance, OptimiserFailed, CostsError.
     """
     names = names_of(alpha)
     a = values_of(alpha)
-    model = costs or TransactionCostModel()
-    fee, impact = (model.aligned(names) if names else model).in_weights(capital, len(a))
+    model = cost_model_of(costs)
+    if model.coins and not names:
+        raise ValueError("the costs are of coins by name, alpha has none: give a Series, or costs without names")
+    fee, impact = model.aligned(names or [""] * len(a)).in_weights(capital, len(a))
     bound = np.abs(aligned("cap", cap, names))
     found = solve_cost_aware(
         a,
@@ -84,6 +92,15 @@ def optimize_portfolio_with_costs(
         high=bound,
     )
     return like(alpha, found.weights)
+
+
+def cost_model_of(costs: CostsGiven) -> TransactionCostModel:
+    """The cost model of what was given: a model, calibrated costs or their file; None: defaults. Raises CostsError."""
+    if isinstance(costs, str | Path):
+        costs = read_costs(Path(costs))
+    if isinstance(costs, Calibrated):
+        return costs.model()
+    return costs or TransactionCostModel()
 
 
 @dataclass(frozen=True)
@@ -139,17 +156,10 @@ class BacktestResult:
         """The run period by period."""
         return self.walk.record
 
-    @property
-    def periods_a_year(self) -> float:
-        """How many periods make a year of 8760 hours."""
-        stamps = self.record.stamps
-        return HOURS_A_YEAR * HOUR_MS / float(np.median(np.diff(stamps))) if len(stamps) > 1 else HOURS_A_YEAR
-
     def sharpe_ratio(self) -> float:
-        """Of returns after everything, annualised; NaN where returns do not vary."""
-        if len(self.record.stamps) < 2:
-            return float("nan")
-        ratio = sharpe(self.record.returns, self.periods_a_year)
+        """Of returns after everything, annualised over the periods of the report; NaN where returns do not vary."""
+        kept = periods(self.record)
+        ratio = sharpe(kept.returns, kept.ann) if len(kept.returns) > 1 else None
         return float("nan") if ratio is None else ratio
 
     def max_drawdown(self) -> float:
@@ -177,7 +187,7 @@ def run_backtest(
     realized_returns: Any,
     realized_funding: Any,
     *,
-    costs: TransactionCostModel | None = None,
+    costs: CostsGiven = None,
     cap: Any = np.inf,
     lot_usd: Any = None,
     funding: Literal["data", "default", "none"] = "data",
@@ -190,7 +200,8 @@ def run_backtest(
     on their difference. ``realized_returns`` and ``realized_funding`` at stamp s are of the period that ends at s, of H
     hours or any part of it. ``beta`` is a frame like alpha or one number a coin; ``S`` one covariance (matrix or
     FactorCovariance) over H hours for all decisions, or a mapping from stamp to one. ``lot_usd`` is a lot's notional
-    at the first price. Raises ValueError, SingularCovariance, FundingMissing, OptimiserFailed.
+    at the first price. ``costs`` may be a file of `slipstream costs calibrate`. Raises ValueError, SingularCovariance,
+    FundingMissing, OptimiserFailed, CostsError.
     """
     coins, t_ms, returns = frame("realized_returns", realized_returns)
     keep = (t_ms > config.begin) & (t_ms <= config.end)
@@ -205,10 +216,11 @@ def run_backtest(
         paid = paid[keep]
     d_names, d_ms, price = frame("alpha_price", alpha_price)
     if set(d_names) != set(coins):
-        raise ValueError(f"alpha_price and realized_returns differ in coins: {', '.join(_odd(d_names, coins))}")
+        raise ValueError(f"alpha_price and realized_returns differ in coins: {', '.join(odd_ones(d_names, coins))}")
     price = price[:, [d_names.index(coin) for coin in coins]]
     carry = same(frame("alpha_funding", alpha_funding), coins, d_ms, "alpha_funding", "alpha_price")
-    chosen = decisions(d_ms, config, int(t_ms[keep][0]), int(t_ms[keep][-1]))
+    period = int(np.median(np.diff(t_ms))) if len(t_ms) > 1 else config.H * HOUR_MS
+    chosen = decisions(d_ms, config, int(t_ms[keep][0]), int(t_ms[keep][-1]), period)
     exposures = _betas(beta, coins, d_ms)[chosen]
     market = Market(coins, t_ms[keep], returns[keep], paid)
     stamps = d_ms[chosen]
@@ -220,7 +232,7 @@ def run_backtest(
             capital=config.initial_capital,
             gross=config.leverage,
             cap=aligned("cap", cap, coins),
-            costs=(costs or TransactionCostModel()) if config.use_costs else None,
+            costs=cost_model_of(costs) if config.use_costs else None,
             lot_usd=None if lot_usd is None else aligned("lot_usd", lot_usd, coins),
             funding=funding,
             delist_hours=delist_hours,
@@ -230,11 +242,16 @@ def run_backtest(
     return BacktestResult(config, walk)
 
 
-def decisions(stamps: npt.NDArray[np.int64], config: BacktestConfig, first: int, last: int) -> npt.NDArray[np.int64]:
-    """Which forecasts trade: every H hours from the first in range. Raises ValueError where there is none, or a gap."""
+def decisions(
+    stamps: npt.NDArray[np.int64], config: BacktestConfig, first: int, last: int, period: int
+) -> npt.NDArray[np.int64]:
+    """Which forecasts trade: every H hours from the first in range. Raises ValueError where there is none, or a gap.
+
+    ``first`` and ``last`` are ends of periods, ``period`` their length. The first forecast in range is made at the
+    start of the first period or later: one from within it would earn what happened before it was made.
+    """
     inside = np.flatnonzero((stamps >= config.begin) & (stamps < last))
-    before = inside[stamps[inside] < first]
-    inside = inside[max(0, len(before) - 1) :]
+    inside = inside[(stamps[inside] >= first) | (stamps[inside] == first - period)]
     if not len(inside):
         raise ValueError(f"no forecast between {config.start_date or 'the beginning'} and {moment(last)}")
     step = config.H * HOUR_MS
@@ -246,10 +263,6 @@ def decisions(stamps: npt.NDArray[np.int64], config: BacktestConfig, first: int,
             f"({len(gaps)} gaps); fill them with NaN rows to hold nothing then"
         )
     return due
-
-
-def _odd(one: Sequence[str], other: Sequence[str]) -> list[str]:
-    return sorted(set(one) ^ set(other))[:8]
 
 
 def _betas(beta: Any, coins: tuple[str, ...], stamps: npt.NDArray[np.int64]) -> Array:
@@ -281,102 +294,3 @@ def _stamp(key: Any) -> int:
     stamp = pd.Timestamp(key)
     stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
     return int(stamp.value // 1_000_000)
-
-
-def frame(name: str, table: Any) -> tuple[tuple[str, ...], npt.NDArray[np.int64], Array]:
-    """(coins, stamps in ms UTC, values) of a DataFrame. Raises ValueError on doubles, disorder and non-numbers."""
-    import pandas as pd
-
-    if not isinstance(table, pd.DataFrame):
-        raise ValueError(f"{name} must be a DataFrame with a row per stamp and a column per coin, is {type(table)}")
-    if not len(table) or not len(table.columns):
-        raise ValueError(f"{name} is empty: {table.shape}")
-    index = table.index
-    if isinstance(index, pd.DatetimeIndex):
-        index = index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")
-        stamps = index.as_unit("ms").asi8.astype(np.int64)
-    elif pd.api.types.is_integer_dtype(index.dtype):
-        stamps = index.to_numpy(dtype=np.int64)
-        if stamps.min() < 10**11:
-            raise ValueError(f"{name} is indexed by small whole numbers such as {stamps[0]}: give UTC stamps, or ms")
-    else:
-        raise ValueError(f"{name} is indexed by {index.dtype}: give UTC stamps (DatetimeIndex) or whole ms")
-    steps = np.diff(stamps)
-    if (steps <= 0).any():
-        at = int(np.flatnonzero(steps <= 0)[0]) + 1
-        fault = "double" if steps[at - 1] == 0 else "out of order"
-        raise ValueError(f"{name}: stamp {moment(stamps[at])} (row {at}) is {fault}: sort the rows and drop doubles")
-    names = tuple(str(column) for column in table.columns)
-    if len(set(names)) != len(names):
-        twice = sorted({n for n in names if names.count(n) > 1})
-        raise ValueError(f"{name} has columns twice: {', '.join(twice)}")
-    try:
-        values = table.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} holds something that is no number: {error}") from error
-    return names, stamps, values
-
-
-def same(
-    table: tuple[tuple[str, ...], npt.NDArray[np.int64], Array],
-    coins: tuple[str, ...],
-    stamps: npt.NDArray[np.int64],
-    name: str,
-    model: str,
-) -> Array:
-    """A frame's values in the order of ``coins``, if it has the stamps and coins of another. Raises ValueError."""
-    names, own, values = table
-    if set(names) != set(coins):
-        raise ValueError(f"{name} and {model} differ in coins: {', '.join(_odd(names, coins))}")
-    if len(own) != len(stamps) or (own != stamps).any():
-        odd = np.setxor1d(own, stamps)
-        raise ValueError(f"{name} has {len(own)} stamps, {model} {len(stamps)}; first that differs: {moment(odd[0])}")
-    return values[:, [names.index(coin) for coin in coins]]
-
-
-def names_of(values: Any) -> tuple[str, ...]:
-    """Coin names of a Series; empty for an array. Raises ValueError on names that come twice."""
-    index = getattr(values, "index", None)
-    if index is None or callable(index):
-        return ()
-    names = tuple(str(name) for name in index)
-    if len(set(names)) != len(names):
-        raise ValueError("alpha names a coin twice")
-    return names
-
-
-def values_of(values: Any) -> Array:
-    """Numbers of an array or Series. Raises ValueError."""
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"not numbers: {error}") from error
-
-
-def aligned(name: str, values: Any, coins: tuple[str, ...]) -> Array:
-    """Numbers in the order of ``coins`` where both have names. Raises ValueError for names that differ."""
-    own = getattr(values, "index", None)
-    if own is None or callable(own) or not coins:
-        return values_of(values)
-    names = [str(n) for n in own]
-    if set(names) != set(coins) or len(names) != len(coins):
-        raise ValueError(f"{name} and alpha differ in coins: {', '.join(_odd(names, coins)) or 'one comes twice'}")
-    return values_of(values)[[names.index(coin) for coin in coins]]
-
-
-def covariance_of(S: Any, coins: tuple[str, ...]) -> Any:
-    """A covariance in the order of ``coins``: FactorCovariance and arrays as they are. Raises ValueError."""
-    if isinstance(S, FactorCovariance) or not hasattr(S, "columns") or not coins:
-        return S if isinstance(S, FactorCovariance) else values_of(S)
-    rows, columns = [str(n) for n in S.index], [str(n) for n in S.columns]
-    if rows != columns or set(rows) != set(coins) or len(rows) != len(coins):
-        raise ValueError(f"S must have the coins of alpha in rows and columns; differing: {_odd(rows, coins)}")
-    order = [rows.index(coin) for coin in coins]
-    return values_of(S)[np.ix_(order, order)]
-
-
-def like(model: Any, values: Array) -> Any:
-    """A Series where the model was one."""
-    if hasattr(model, "index") and not callable(model.index):
-        return type(model)(values, index=model.index)
-    return values

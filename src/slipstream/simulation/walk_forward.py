@@ -98,9 +98,10 @@ def walk_forward(market: Market, forecasts: Forecasts, terms: WalkTerms) -> Walk
     findings: list[str] = []
     check(market, forecasts, terms)
     n, t_max = len(market.coins), len(market.stamps)
-    hours = float(np.median(np.diff(market.stamps))) / HOUR_MS if t_max > 1 else 1.0
+    period = length_of(market, forecasts)
+    hours = period / HOUR_MS
     funding = settled_rates(market, terms.funding, hours, findings)
-    decides = decision_places(market, forecasts)
+    decides = decision_places(market, forecasts, period)
     alpha, beta = np.ascontiguousarray(forecasts.alpha), np.ascontiguousarray(forecasts.beta)
     loadings, specific = stacked(forecasts.covariance)
     optimise = terms.costs is not None
@@ -135,8 +136,15 @@ def walk_forward(market: Market, forecasts: Forecasts, terms: WalkTerms) -> Walk
         )
     if status == walk_loop.RUIN:
         book[max(place, 0) :] = 0.0
-        findings.append(f"the account lost everything at {moment(market.stamps[max(place, 0)])}; the walk ends there")
+        beyond = -(float(terms.capital) + float(coin_pnl.sum()))
+        findings.append(
+            f"the account lost everything at {moment(market.stamps[max(place, 0)])}; the walk ends there. PnL by coin "
+            f"has the {max(0.0, beyond):,.0f} USD that were lost beyond it, too"
+        )
     findings += findings_of(market, forecasts, ends)
+    seen = np.where(np.isnan(beta), 0.0, beta)
+    betas = (held * seen).sum(axis=1)
+    findings += excesses(held, betas, terms)
     record = BacktestRecord(
         slug=terms.slug,
         title=terms.title,
@@ -157,8 +165,7 @@ def walk_forward(market: Market, forecasts: Forecasts, terms: WalkTerms) -> Walk
         settings={"gross": terms.gross, "capital": terms.capital, "hours": hours, **terms.settings},
         findings=tuple(findings),
     )
-    seen = np.where(np.isnan(beta), 0.0, beta)
-    return Walk(record, market.coins, forecasts.stamps, held, (held * seen).sum(axis=1))
+    return Walk(record, market.coins, forecasts.stamps, held, betas)
 
 
 def closed_form(market: Market, forecasts: Forecasts, decides: Stamps, gross: float) -> Array:
@@ -203,20 +210,43 @@ def settled_rates(market: Market, mode: str, hours: float, findings: list[str]) 
         )
     if lacking.any():
         findings.append(f"{int(lacking.sum())} settlements were missing and are charged at the venue's base rate")
-    rates: Array = np.where(lacking, DEFAULT_RATE * hours, np.nan_to_num(market.funding))
+    listed = np.cumsum(np.isfinite(market.returns), axis=0) > 0
+    still = np.isnan(market.funding) & np.isnan(market.returns) & listed
+    if still.any():
+        findings.append(
+            f"{int(still.sum())} settlements of coins that stood still are missing: what was held then is charged at "
+            "the venue's base rate"
+        )
+    rates: Array = np.where(lacking | still, DEFAULT_RATE * hours, np.nan_to_num(market.funding))
     return rates
 
 
-def decision_places(market: Market, forecasts: Forecasts) -> Stamps:
-    """After which period each decision trades, -1 before the first. Raises ValueError for one between two stamps."""
+def length_of(market: Market, forecasts: Forecasts) -> int:
+    """Length of a period, ms. Raises ValueError for stamps that are not even: what happened between is not there."""
+    steps = np.diff(market.stamps)
+    if not len(steps):
+        return max(1, int(market.stamps[0] - forecasts.stamps[0]))
+    period = int(np.median(steps))
+    if (steps != period).any():
+        at = int(np.flatnonzero(steps != period)[0])
+        raise ValueError(
+            f"realised stamps are uneven: {moment(market.stamps[at])} is followed by {moment(market.stamps[at + 1])}, "
+            f"periods last {period / HOUR_MS:g} h: give every period a row (NaN where a coin has no price)"
+        )
+    return period
+
+
+def decision_places(market: Market, forecasts: Forecasts, period: int) -> Stamps:
+    """After which period each decision trades, -1 at the start of the first. Raises ValueError for any other stamp."""
     places = np.searchsorted(market.stamps, forecasts.stamps, side="right") - 1
     off = (places >= 0) & (market.stamps[np.maximum(places, 0)] != forecasts.stamps)
-    off |= (places < 0) & (np.arange(len(places)) > 0)
+    # within the first period a forecast would earn what happened before it was made
+    off |= (places < 0) & (forecasts.stamps != market.stamps[0] - period)
     if off.any():
         at = int(np.flatnonzero(off)[0])
         raise ValueError(
-            f"decision of {moment(forecasts.stamps[at])} is not the end of a period of the realised returns: "
-            "align both, or drop forecasts from before the first period"
+            f"decision of {moment(forecasts.stamps[at])} is not the end of a period of the realised returns, nor the "
+            f"start of the first, {moment(market.stamps[0] - period)}: align both, or drop forecasts from before it"
         )
     return places.astype(np.int64)
 
@@ -234,6 +264,23 @@ def findings_of(market: Market, forecasts: Forecasts, ends: Array) -> list[str]:
     silent = np.isnan(market.returns)
     if silent.any():
         found.append(f"{int(silent.sum())} of {silent.size} returns are missing: such coins stood still and untraded")
+    return found
+
+
+def excesses(held: Array, betas: Array, terms: WalkTerms) -> list[str]:
+    """Where lots, or coins that could not be traded, left a decision's book beyond what was asked."""
+    cap = np.broadcast_to(np.asarray(terms.cap, dtype=np.float64), held.shape[1:])
+    found = []
+    for name, over, most in (
+        ("gross exposure", np.abs(held).sum(axis=1) - terms.gross, 0.01 * terms.gross),
+        ("a coin's weight", (np.abs(held) - cap).max(axis=1), 1e-3),
+        ("beta", np.abs(betas), 0.01),
+    ):
+        if (over > most).any():
+            found.append(
+                f"{name} was beyond its bound after {int((over > most).sum())} of {len(held)} decisions, by "
+                f"{float(over.max()):.3f} of equity at most: lots, costs, or coins that could not be traded"
+            )
     return found
 
 

@@ -24,6 +24,7 @@ EQUITY, GROSS, NET, TURNOVER, FEE, SPREAD, IMPACT, FUNDING, BETA = range(9)
 COLUMNS = 9
 # what may end a walk
 DONE, NO_OPTIMUM, RUIN = range(3)
+ENOUGH = 1e-6  # relative error from which on a decision is no optimum
 
 
 @compiled
@@ -91,24 +92,36 @@ def choose(
     """The cost-aware weights of one decision into ``weights``; returns the solver's relative error.
 
     ``may`` is 1 for coins that can be held, 0 for those to be left (no forecast) and -1 for those that cannot trade.
+    These stay what they are, and the others hedge their beta. Where no book within the bounds can do that, the others
+    are neutral among themselves, and the bound of the gross exposure gives way as far as what cannot trade goes beyond.
     """
     n, k = loadings.shape
     fee, impact, low, high, a = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     exposure = np.zeros(k)
-    root = math.sqrt(equity)
+    root, stuck = math.sqrt(equity), 0.0
     for i in range(n):
         fee[i] = costs[0, i] + costs[1, i]
         impact[i] = costs[2, i] * root
         a[i] = alpha[i] if may[i] > 0.0 else 0.0
         high[i] = cap[i] if may[i] > 0.0 else held[i] if may[i] < 0.0 else 0.0
         low[i] = -cap[i] if may[i] > 0.0 else high[i]
+        stuck += abs(held[i]) if may[i] < 0.0 else 0.0
         for j in range(k):
             rows[i, j] = loadings[i, j]
             exposure[j] += loadings[i, j] * held[i]
         rows[i, k] = beta[i] if may[i] != 0.0 else 0.0
-    scale, unit = sizes(a, loadings, specific, held, low, high, gross)
-    state[:k] = exposure
-    error, _ = solve(a, rows, k, specific, fee, impact, held, low, high, gross, scale, unit, state, weights, 1e-9)
+    error = np.inf
+    for attempt in range(2):
+        if attempt == 1:
+            gross = max(gross, stuck * (1.0 + 1e-9))
+            state[:] = 0.0
+            for i in range(n):
+                rows[i, k] = rows[i, k] if may[i] > 0.0 else 0.0
+        scale, unit = sizes(a, loadings, specific, held, low, high, gross)
+        state[:k] = exposure
+        error, _ = solve(a, rows, k, specific, fee, impact, held, low, high, gross, scale, unit, state, weights, 1e-9)
+        if error <= ENOUGH or stuck == 0.0:
+            break
     return error
 
 
@@ -187,14 +200,14 @@ def walk(
                     state,
                     weights,
                 )
-                if not error <= 1e-6:
+                if not error <= ENOUGH:
                     return NO_OPTIMUM, at
             else:
                 weights[:] = targets[at]
             for i in range(n):
                 tradable = silent[i] == 0
                 wanted[i] = weights[i] * equity if tradable else units[i] * price[i]
-            _to_units(wanted, units, price, lot, beta[at], silent, equity)
+            _to_units(wanted, units, price, lot, beta[at], may, silent, equity)
             equity -= trade(wanted, units, price, charged, coin_pnl, row)
             if equity <= 0.0:
                 return RUIN, t
@@ -214,16 +227,19 @@ def walk(
 
 @compiled
 def _to_units(
-    wanted: Array, units: Array, price: Array, lot: Array, beta: Array, silent: Places, equity: float
+    wanted: Array, units: Array, price: Array, lot: Array, beta: Array, may: Array, silent: Places, equity: float
 ) -> None:
-    """Notionals into units, whole lots where there are lots; a silent coin keeps its units."""
+    """Notionals into units, whole lots where there are lots; a silent coin keeps its units.
+
+    A coin that is to be left is closed whole, and takes no part in the repair of the beta.
+    """
     n = wanted.size
     sizes, exposure, lots = np.zeros(n), np.zeros(n), np.zeros(n)
     least, outside = np.inf, 0.0
     some = False
     for i in range(n):
         exposure[i] = 0.0 if np.isnan(beta[i]) else beta[i]
-        if silent[i] == 0 and lot[i] > 0.0:
+        if silent[i] == 0 and lot[i] > 0.0 and may[i] > 0.0:
             sizes[i] = lot[i] * price[i]
             some = True
             if exposure[i] != 0.0:
