@@ -265,3 +265,12 @@ def test_bars_without_an_instrument_are_refused() -> None:
     kernel = Kernel(One("1", 1.0), [], settings(), "one", 1)
     with pytest.raises(ValueError, match="no instrument"):
         run_bars(kernel, bars, [])
+
+
+def test_a_settlement_that_is_missing_is_charged_here_as_there() -> None:
+    """At the base rate, on what is held: also of a coin without a bar, at its last price."""
+    venue = BarVenue(("A",), BarTerms())
+    venue.price("A", 50.0)
+    venue.held["A"] = D(-2)
+    venue.settle("A", float("nan"), 4 * 1.25e-5)
+    assert venue.funding == D(2) * D(50) * D("0.00005")

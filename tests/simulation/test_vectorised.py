@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from slipstream.core.signals.bars import HOUR_MS, Bars
-from slipstream.simulation.vectorised import Costs, FundingMissing, Plan, Result, backtest
+from slipstream.simulation.vectorised import DEFAULT_RATE, Costs, FundingMissing, Plan, Result, backtest
 
 FREE = Costs(taker_fee=0.0, half_spread=0.0, impact=0.0)
 
@@ -158,3 +158,58 @@ def test_costs_and_funding_by_bar_add_up_to_those_by_coin() -> None:
     assert sum(float(part.sum()) for part in got.costs.values()) == pytest.approx(float(got.costs_paid.sum()))
     assert float(got.funding.sum()) == pytest.approx(-float(got.funding_paid.sum()))
     assert (got.costs["fee"] > 0.0).sum() == len(plan.targets)
+
+
+def test_a_rate_that_is_not_a_number_is_a_settlement_that_is_missing() -> None:
+    """Not a rate of 0: four hours at the base rate, counted, whether or not the reader counted them."""
+    rates = [0.0, 0.0, float("nan")]
+    plain = by_hand([100, 100, 100], [100, 100, 100], rates)
+    counted = replace(plain, funding_gaps=np.array([[0], [0], [4]]))
+    for bars in (plain, counted, replace(plain, funding_gaps=np.zeros((3, 1), dtype=np.int64))):
+        got = backtest(bars, flat(bars, {0: [0.5]}), capital=10_000, costs=FREE)
+        assert got.funding[2] == pytest.approx(-5_000 * 4 * DEFAULT_RATE) and got.funding_gaps == 4
+
+
+def test_an_account_that_is_ruined_at_an_open_does_not_come_back_at_the_close() -> None:
+    bars = by_hand([100, 100, 250, 100, 100], [100, 100, 100, 100, 100], [0.0] * 5)
+    got = backtest(bars, flat(bars, {0: [-1.0], 2: [1.0]}), capital=10_000, costs=FREE)
+    assert (got.equity[2:] == -5_000.0).all() and (got.weights[2:] == 0.0).all()
+    assert got.coin_pnl.sum() == pytest.approx(-15_000.0) and got.turnover[3:].sum() == 0.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), maker=st.sampled_from([0.0, 0.4]), holes=st.sampled_from([0.0, 0.1]))
+def test_equity_changes_by_price_and_funding_less_costs_bar_by_bar(seed: int, maker: float, holes: float) -> None:
+    """From positions alone, to 1e-9 of equity: what was held at the open and traded there, coin by coin."""
+    bars, plan = make(seed)
+    rng = np.random.default_rng(seed + 7)
+    gone = rng.random(bars.close.shape) < holes
+    gone[0] = False
+    bars = replace(bars, open=np.where(gone, np.nan, bars.open), close=np.where(gone, np.nan, bars.close))
+    plan = replace(plan, targets={t: np.where(gone[t], 0.0, w) for t, w in plan.targets.items()})
+    capital = 50_000.0
+    got = backtest(bars, plan, capital=capital, costs=Costs(maker_share=maker), delist_hours=1e6)
+    mark, units, equity = bars.close[0].copy(), np.zeros(4), capital
+    for t in range(len(bars.opened)):
+        start = equity
+        at_open = np.where(gone[t], mark, bars.open[t])
+        if t and t - 1 in plan.targets:
+            wanted = plan.targets[t - 1] * got.equity[t - 1] / mark
+        else:
+            wanted = units
+        price = float(units @ (at_open - mark))
+        wanted = np.where(gone[t], units, wanted)
+        usd = np.abs(wanted - units) * at_open
+        linear = maker * 0.00015 + (1 - maker) * (0.00045 + 0.0002)
+        costs = float((usd * linear + usd * 0.05 * np.sqrt(usd / 1e7)).sum())
+        units = wanted
+        mark = np.where(gone[t], mark, bars.close[t])
+        price += float(units @ (mark - at_open))
+        middle = np.where(gone[t], mark, (bars.open[t] + bars.close[t]) / 2.0)
+        assert bars.funding is not None
+        funding = -float((units * middle) @ bars.funding[t])
+        equity = start + price + funding - costs
+        assert got.equity[t] == pytest.approx(equity, abs=1e-9 * capital)
+        assert got.funding[t] == pytest.approx(funding, abs=1e-9 * capital)
+        assert sum(part[t] for part in got.costs.values()) == pytest.approx(costs, abs=1e-9 * capital)
+        assert got.turnover[t] * start == pytest.approx(float(usd.sum()), abs=1e-9 * capital)

@@ -22,7 +22,7 @@ from slipstream.model.order import Tif
 from slipstream.processes.backtest_request import BacktestRequest
 from slipstream.processes.bar_market import as_plan, funding_of, market_of, settings_of
 from slipstream.simulation.bars import BarResult, BarTerms, BarVenue, run_bars
-from slipstream.simulation.vectorised import Costs, Result
+from slipstream.simulation.vectorised import Costs, Result, settled_rates
 from slipstream.simulation.vectorised import backtest as run_plan
 
 Array = npt.NDArray[np.float64]
@@ -221,8 +221,16 @@ def kernel_record(
             "lots by the first price of a coin; the venue's own may differ",
         ),
         settings={**settings_said(request, config), "kernel": True},
-        findings=bars.notes,
+        findings=(*bars.notes, *_lacking_said(request, bars, result)),
     )
+
+
+def _lacking_said(request: BacktestRequest, bars: Bars, result: BarResult) -> list[str]:
+    """How many settlements of what was held were charged without a rate."""
+    if request.no_funding or bars.funding is None:
+        return []
+    count = int(settled_rates(bars)[1][result.positions != 0.0].sum())  # no trade is between a settlement and its close
+    return [f"{count} settlements that the source lacks were charged at the default rate"] if count else []
 
 
 def _spread_said(terms: BarTerms) -> str:

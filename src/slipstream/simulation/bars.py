@@ -9,8 +9,9 @@ A bar has three moments: its open, a look shortly after it, and its close. What 
 - A post-only order that would cross is refused. One that rests fills whole at its own price, paying the maker's fee,
   once a later price or the bar's range (its open and close, where no high and low are known) goes beyond that price: a
   mere touch fills nothing, for others were there before us.
-- Funding falls due at the close, on the position held then, at the mean of open and close: ``-position * mean * rate``.
-  The mean hourly rate of the bar is told as the coin's context, within the bar's last hour.
+- Funding falls due at the close, on the position held then, at the mean of open and close (without a bar, the last
+  price): ``-position * mean * rate``. A settlement that the source lacks is at the venue's base rate. The mean hourly
+  rate of the bar is told as the coin's context, within the bar's last hour.
 - Timers that are due by a moment are delivered at that moment, once each, in the order of their times and names.
 
 Everything is exact Decimal but the public prices; the same bars give the same commands, to the byte.
@@ -47,6 +48,7 @@ from slipstream.model.events import (
 )
 from slipstream.model.instrument import Instrument, Side
 from slipstream.model.order import Order, OrderState, Tif
+from slipstream.simulation.vectorised import settled_rates
 
 ZERO = Decimal(0)
 MS = 1_000_000
@@ -159,9 +161,10 @@ class BarVenue:
     def settle(self, coin: str, mean: float, rate: float) -> None:
         """Pay a coin's funding on the position held."""
         size = self.held[coin]
-        if not size or not (np.isfinite(mean) and np.isfinite(rate)) or rate == 0.0:
+        if not size or rate == 0.0:
             return
-        usdc = -size * Decimal(repr(float(mean))) * Decimal(repr(float(rate)))
+        px = Decimal(repr(float(mean))) if np.isfinite(mean) else self.mark[coin]
+        usdc = -size * px * Decimal(repr(float(rate)))
         self.cash, self.funding = self.cash + usdc, self.funding + usdc
         self.out.append(FundingPayment(coin, usdc, size, Decimal(repr(float(rate))), self.now_ns))
 
@@ -318,6 +321,7 @@ def run_bars(
     run.obey(kernel.begin(1, instruments, venue.now_ns))
     venue.out += [venue.account(), Reconnect("hl", venue.now_ns), Reconnect("hl.user", venue.now_ns)]
     equity, positions = np.zeros(len(bars.opened)), np.zeros(bars.close.shape)
+    rates = None if bars.funding is None else settled_rates(bars)[0]
     for t in range(len(bars.opened)):
         open_ns = int(bars.opened[t]) * MS
         for ns in (open_ns, open_ns + venue.terms.look_ns):
@@ -331,7 +335,7 @@ def run_bars(
         if after is not None:
             after(t, venue)
         venue.now_ns = open_ns + round(bars.hours * HOUR_NS)
-        _close(bars, t, venue)
+        _close(bars, t, venue, None if rates is None else rates[t])
         run.flow()
         run.ring()
         equity[t] = float(venue.equity)
@@ -348,15 +352,15 @@ def run_bars(
     )
 
 
-def _close(bars: Bars, t: int, venue: BarVenue) -> None:
+def _close(bars: Bars, t: int, venue: BarVenue, rates: npt.NDArray[np.float64] | None) -> None:
     """The end of a bar: what rested meanwhile, funding, prices, and the bar itself."""
     for j, coin in enumerate(bars.coins):
         first, last = float(bars.open[t, j]), float(bars.close[t, j])
         if np.isfinite(first) and np.isfinite(last):
             low, high = _range(bars, t, j)
             venue.sweep(coin, Decimal(repr(low)), Decimal(repr(high)))
-        if bars.funding is not None:
-            venue.settle(coin, (first + last) / 2.0, float(bars.funding[t, j]))
+        if rates is not None:
+            venue.settle(coin, (first + last) / 2.0, float(rates[j]))
             _tell_rate(bars, t, j, venue)
     for j, coin in enumerate(bars.coins):
         venue.price(coin, float(bars.close[t, j]))

@@ -7,6 +7,7 @@
 - Between decisions units stay, so that weights drift. A coin without a bar is not traded and keeps its last price.
 - Funding falls due at settlements after a bar's open up to its close, on units held after the open's trades, valued at
   the mean of open and close. A settlement that the source lacks is charged at the venue's default rate and counted.
+- An account that is worth nothing at an open or a close is closed there; what happens between the two is not seen.
 - A coin without bars for ``delist_hours`` is closed at its last price, with the costs of a trade, and reported.
 - Every order is filled in full: no queue, no partial fill. Judge sizes by ``worst_share`` of a day's volume.
 """
@@ -23,10 +24,11 @@ import numpy.typing as npt
 
 from slipstream.core.costs.calibrated import Calibrated
 from slipstream.core.costs.model import TransactionCostModel
+from slipstream.core.funding.settlement import BASE_HOURLY
 from slipstream.core.signals.bars import Bars
 
 Array = npt.NDArray[np.float64]
-DEFAULT_RATE = 1.25e-5
+DEFAULT_RATE = BASE_HOURLY
 PARTS = ("fee", "spread", "impact")
 
 
@@ -144,6 +146,18 @@ def _filled(prices: Array) -> Array:
     return np.where(last >= 0, out, np.nan)
 
 
+def settled_rates(bars: Bars) -> tuple[Array, Array]:
+    """(T, N) what the settlements of each bar sum to, and how many of them the source lacks and are at the base rate.
+
+    A bar without a rate of which no settlement is counted as missing lacks all of them. Raises FundingMissing.
+    """
+    if bars.funding is None:
+        raise FundingMissing('the bars carry no funding: give a funding file, or say funding="none" to leave it out')
+    lacking = np.zeros(bars.funding.shape) if bars.funding_gaps is None else bars.funding_gaps.astype(np.float64)
+    lacking = np.where(np.isnan(bars.funding) & (lacking == 0.0), bars.hours, lacking)
+    return np.nan_to_num(bars.funding) + DEFAULT_RATE * lacking, lacking
+
+
 class _Run:
     """The account while it is carried along the bars."""
 
@@ -155,6 +169,9 @@ class _Run:
         self.mark = np.full(n, np.nan)
         self.price_pnl, self.funding, self.cost = np.zeros(n), np.zeros(n), np.zeros(n)
         self.gaps, self.worst, self.traded = 0, 0.0, 0.0
+        self.rates: Array | None = None
+        if bars.funding is not None:
+            self.rates, self.lacking = settled_rates(bars)
         self.paid = np.zeros(3)  # fee, half spread, impact of this bar
         # books that were measured do not depend on the day; the square-root law does
         some = np.ones(n)
@@ -190,17 +207,20 @@ class _Run:
 
     def settle(self, bar: int) -> None:
         """Pay the bar's funding."""
-        rates, gaps = self.bars.funding, self.bars.funding_gaps
-        if rates is None:
+        if self.rates is None:
             return
-        lacking = np.zeros(len(self.units)) if gaps is None else gaps[bar].astype(np.float64)
         middle = (self.bars.open[bar] + self.bars.close[bar]) / 2.0
         held = self.units != 0.0
         value = np.where(held, self.units * np.where(np.isfinite(middle), middle, self.mark), 0.0)
-        paid = value * (np.nan_to_num(rates[bar]) + DEFAULT_RATE * lacking)
-        self.gaps += int(lacking[held].sum())
+        paid = value * self.rates[bar]
+        self.gaps += int(self.lacking[bar][held].sum())
         self.funding += paid
         self.equity -= float(paid.sum())
+
+    def end_if_ruined(self) -> None:
+        """An account without equity holds nothing any more."""
+        if self.equity <= 0.0:
+            self.units = np.zeros(len(self.units))
 
 
 def backtest(
@@ -232,19 +252,20 @@ def backtest(
     for t in range(t_max):
         run.traded, run.paid, funding_before = 0.0, np.zeros(3), float(run.funding.sum())
         run.revalue(bars.open[t])
-        if pending is not None and execute == "open":
+        run.end_if_ruined()
+        if pending is not None and execute == "open" and run.equity > 0.0:
             run.trade(pending, bars.open[t], t - 1)
         run.settle(t)
         run.revalue(bars.close[t])
-        if pending is not None and execute == "close":
+        run.end_if_ruined()
+        if pending is not None and execute == "close" and run.equity > 0.0:
             run.trade(pending, bars.close[t], t - 1)
         silent = np.where(np.isfinite(bars.close[t]), 0.0, silent + bars.hours)
         ended = (run.units != 0.0) & (silent >= delist_hours)
         if ended.any():
             closings += [Closing(bars.coins[j], t, float(run.units[j] * run.mark[j])) for j in np.flatnonzero(ended)]
             run.trade(np.where(ended, 0.0, run.units), np.where(ended, run.mark, np.nan), t)
-        if run.equity <= 0.0:
-            run.units = np.zeros(n)
+        run.end_if_ruined()
         equity[t], turnover[t] = run.equity, run.traded
         paid[t], received[t] = run.paid, funding_before - float(run.funding.sum())
         if run.equity > 0.0:
