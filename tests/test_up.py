@@ -38,3 +38,11 @@ def test_a_strategy_that_cannot_bear_another_name_is_refused_before_anything_sta
     config = ROOT / "configs" / "brawler.yml"
     with pytest.raises(ConfigError, match="brawler-2"):
         fund_of(tmp_path, f"  - {{slug: brawler-2, strategy: brawler, config: {config}}}\n")
+
+
+def test_more_pods_than_the_venue_gives_agents_to_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    config = ROOT / "configs" / "gradient.yml"
+    pods = [f"  - {{slug: book-{n}, strategy: gradient, config: {config}}}\n" for n in range(4)]
+    assert len(fund_of(tmp_path, "".join(pods[:3])).pods) == 3
+    with pytest.raises(ConfigError, match="4 pods on one account"):
+        fund_of(tmp_path, "".join(pods))

@@ -41,6 +41,7 @@ PLAIN_EVERY = 5.0  # seconds between two lines where nobody watches a terminal
 ALIVE = 8.0  # seconds without a beat after which a process hangs
 ONE_NAME = ("brawler",)  # strategies whose keys, settings and journal go by their own name
 PROCESSES = ("auditor", "breaker", "allocator")
+NAMED_AGENTS = 3  # of one account, by the venue's rules
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,11 @@ class Fund:
         self.master = Signer(own_key(directory / "master.key"))
         self.config = resolve(options, self.venue_url, self.master.address)
         self.pods = tuple(pod.slug for pod in self.config.pods)
+        if len(self.pods) > NAMED_AGENTS:
+            raise ConfigError(
+                f"{options.fund}: {len(self.pods)} pods on one account: the venue lets it approve {NAMED_AGENTS} "
+                "agents by name, and one without for the breaker; run the others as a fund on another account"
+            )
         self.signers = ("breaker", *self.pods)
         self._keys = {name: own_key(directory / name / "agent.key") for name in self.signers}
         self.venue: Mapping[str, Any] = {}
@@ -202,7 +208,8 @@ class Fund:
         if await self._account() is None:
             return False
         if not self._approved:
-            agents = [(name, Signer(self._keys[name]).address) for name in self.signers]
+            # the breaker's agent has no name: three with a name are all that an account may have
+            agents = [("" if name == "breaker" else name, Signer(self._keys[name]).address) for name in self.signers]
             await approve(self.session, self.venue_url, self.master, agents)
             self._approved = True
         return True

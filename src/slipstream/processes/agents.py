@@ -31,7 +31,9 @@ def own_key(path: Path) -> str:
 
 
 async def approve(session: aiohttp.ClientSession, url: str, master: Signer, agents: Sequence[tuple[str, str]]) -> None:
-    """Have the master approve (name, address) agents at a local venue. Raises NotConnected, VenueRejected."""
+    """Have the master approve (name, address) agents at a local venue; an account has one agent without a name, and
+    three with one. Raises NotConnected, VenueRejected.
+    """
     for number, (name, address) in enumerate(agents):
         nonce = time.time_ns() // 1_000_000 + number
         action = {
@@ -47,6 +49,6 @@ async def approve(session: aiohttp.ClientSession, url: str, master: Signer, agen
             async with session.post(url + "/exchange", json=body) as response:
                 answer = msgspec.json.decode(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise NotConnected(f"{url}: agent {name} could not be approved: {error}") from error
+            raise NotConnected(f"{url}: agent {name or address} could not be approved: {error}") from error
         if not isinstance(answer, dict) or answer.get("status") != "ok":
-            raise VenueRejected(f"{url}: agent {name} was not approved: {answer}")
+            raise VenueRejected(f"{url}: agent {name or address} was not approved: {answer}")
