@@ -22,6 +22,8 @@ HOUR_NS = 3_600 * SECOND
 COINS = ("BTC", "ETH", "SOL", "DOGE")
 BEGIN_NS = 497_504 * HOUR_NS + HOUR_NS // 2  # half past; 497,504 h after the epoch is a multiple of 4 h
 CAPITAL = Decimal(50_000)
+# marks and premiums are sampled every five minutes: days of venue time cost seconds
+QUIET = ExchangeSettings(premium_period_ns=300 * SECOND, mark_period_ns=300 * SECOND)
 HISTORY = 160  # bars at the start
 GRADIENT: dict[str, Any] = {
     "coins": COINS,
@@ -54,9 +56,8 @@ CARRY: dict[str, Any] = {
 
 
 def quiet_venue(seed: int = 3, coins: tuple[str, ...] = COINS, start_ns: int = BEGIN_NS) -> Venue:
-    """A venue that samples marks and premiums every five minutes: days of it cost seconds."""
-    rules = ExchangeSettings(premium_period_ns=300 * SECOND, mark_period_ns=300 * SECOND)
-    return build_venue(ServeOptions(port=0, pace="stepped", seed=seed, coins=coins, start_ns=start_ns, settings=rules))
+    """A synthetic market of some coins."""
+    return build_venue(ServeOptions(port=0, pace="stepped", seed=seed, coins=coins, start_ns=start_ns, settings=QUIET))
 
 
 def follower(config: Any, until_ms: int = 10**14) -> Artefact:

@@ -7,20 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from slipstream.core.signals.bars import Bars
+from slipstream.data.bars import read_bars
 from slipstream.model.commands import Place
 from slipstream.model.events import Fill
 from slipstream.pods import strategy_of
-from slipstream.processes.heard import Heard
+from slipstream.processes.barred_venue import barred_venue
+from slipstream.processes.gradient_plans import plan
+from slipstream.processes.heard import MS, Heard
 from slipstream.processes.parity import command, compare, parity
 from slipstream.processes.stepped_bars import SteppedBars
 from slipstream.processes.stepped_pod import USER
 from slipstream.runtime.journal import open_journal
 from slipstream.runtime.replay import replay
-from tests.processes.stepped_books import CARRY, GRADIENT, SECOND, opened, pass_bars
+from tests.processes.stepped_books import CARRY, GRADIENT, HISTORY, HOUR_NS, QUIET, SECOND, config_of, opened, pass_bars
 
 BARS = 9  # of four hours: a day and a half
 
@@ -133,3 +138,38 @@ def test_the_command_says_what_is_the_same_and_what_cannot_be_compared(tmp_path:
     for name, said in (("early.db", "no rebalance"), ("none.db", "none.db")):
         done = CliRunner().invoke(shell, [str(tmp_path / name)])
         assert done.exit_code == 2 and said in done.output and "Traceback" not in done.output, done.output
+
+
+def panel(coins: tuple[str, ...], bars: int) -> Bars:
+    """The last real 4 h bars of some coins, with funding."""
+    folder = Path(__file__).resolve().parents[2] / "../shared/data/hyperliquid_panel"
+    if not folder.exists():
+        pytest.skip("the panel of real data is not beside this checkout (../shared/data/hyperliquid_panel)")
+    found = read_bars(folder / "hl_4h_ohlcv.parquet", folder / "hl_funding_hourly.parquet", coins=coins)
+    return found.of(coins).between(len(found.opened) - bars, len(found.opened))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("slug", "values"), [("gradient", GRADIENT), ("carry", CARRY)])
+def test_the_panels_bars_traded_on_the_emulator_are_the_backtest_of_the_panel(
+    slug: str, values: dict[str, Any], tmp_path: Path
+) -> None:
+    """A venue along real bars: the pod's books are those that a backtest reads off the panel's file."""
+    coins = ("BTC", "ETH", "SOL", "DOGE", "AVAX", "LINK")
+    bars = panel(coins, HISTORY + 8)
+    values = {**values, "coins": coins}
+    begin_ns = int(bars.opened[HISTORY]) * MS + HOUR_NS // 2
+    with open_journal(tmp_path / "journal.db") as journal:
+        pod = opened(slug, values, tmp_path, journal, barred_venue(bars, begin_ns, 3, QUIET))
+        pod.run(1_200)
+        pass_bars(pod, 6)
+        found = parity(journal)
+        heard = Heard(journal, journal.sessions()[0], None, [pair.live for pair in found.pairs]).bars()
+    assert found.same and len(found.pairs) == 7, [pair.differs for pair in found.pairs]
+    np.testing.assert_array_equal(heard.close[:-1], bars.close[: len(heard.close) - 1])
+    if slug == "gradient":  # its weights do not depend on what is held: the plain backtest has them, too
+        config = config_of(slug, values, tmp_path)
+        decided = plan(bars, config).targets
+        for pair in found.pairs:
+            t = int(np.searchsorted(bars.opened, pair.ns // MS, side="right")) - 2  # decided at that bar's close
+            np.testing.assert_allclose([pair.live.weights.get(c, 0.0) for c in coins], decided[t], rtol=0, atol=1e-12)

@@ -7,7 +7,7 @@ minutes, the premium over the index within hours to days. Log prices, steps of a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -23,6 +23,32 @@ REGIMES = (0.75, 1.9)  # volatility multipliers of the quiet and the wild state
 REGIME_SECONDS = (5_400.0, 1_200.0)  # mean stay
 BASIS_SD = 5e-4
 BASIS_SECONDS = 600.0
+
+
+class Paths(Protocol):
+    """Where a market's prices come from: log prices by coin, in the order of its specs."""
+
+    @property
+    def slow(self) -> Floats:
+        """The slow part of the premium over the index."""
+        ...
+
+    @property
+    def index(self) -> Floats:
+        """Log of the spot index."""
+        ...
+
+    def walk(self, steps: int, seconds: float) -> tuple[Floats, Floats]:
+        """Move ``steps`` times by ``seconds``: leader and basis after each step, shapes (coins, steps)."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """Plain values for `restore`."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `dump`."""
+        ...
 
 
 class Latent:

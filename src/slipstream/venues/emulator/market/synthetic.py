@@ -7,7 +7,7 @@ ladder moves, and the touch flickers, less often, and the leader tells of fewer,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from math import ceil, exp, log
 from typing import Any
@@ -20,7 +20,7 @@ from slipstream.model.grid import floor_tick
 from slipstream.model.instrument import Instrument
 from slipstream.venues.emulator.market import flow, history
 from slipstream.venues.emulator.market.chronicle import Chronicle
-from slipstream.venues.emulator.market.latent import Latent
+from slipstream.venues.emulator.market.latent import Latent, Paths
 from slipstream.venues.emulator.market.universe import CoinSpec, choose, instrument
 
 STEP_NS = 50_000_000
@@ -37,9 +37,9 @@ class SyntheticMarket(Chronicle):
 
     def __init__(self, coins: tuple[str, ...], seed: int, start_ns: int, *, days: int = history.DAYS) -> None:
         """A market of some coins (none named: all) opening at ``start_ns``. Raises ConfigError on an unknown coin."""
-        specs = choose(coins)
+        specs = self._listed(coins)
         super().__init__(specs, [instrument(spec, i) for i, spec in enumerate(specs)], seed, start_ns, days)
-        self.latent = Latent(specs, np.random.default_rng((seed, LATENT)), self.premium)
+        self.latent = self._paths(np.random.default_rng((seed, LATENT)))
         self._flows: list[Any] = []
         self.books: Mapping[str, Book] = {}
         books: dict[str, Book] = {}
@@ -48,6 +48,14 @@ class SyntheticMarket(Chronicle):
             self._flows.append(_new_flow(spec, perp, seed, i))
         self.books = books
         self._start_books(start_ns)
+
+    def _listed(self, coins: tuple[str, ...]) -> Sequence[CoinSpec]:
+        """What is listed, with its first prices."""
+        return choose(coins)
+
+    def _paths(self, rng: np.random.Generator) -> Paths:
+        """Where prices come from."""
+        return Latent(self.specs, rng, self.premium)
 
     def _start_books(self, start_ns: int) -> None:
         """Let the background rest its first ladder, so that no book is ever seen empty."""
