@@ -28,6 +28,9 @@ from slipstream.core.costs.calibrated import (
 from slipstream.core.costs.curve import Curve, grid
 from slipstream.data.books import BooksError, Snapshots, Thinning, files_of, from_file, from_lake
 from slipstream.data.streams import LakeError
+from slipstream.federation.excess import excess
+from slipstream.federation.shortfall import Parent
+from slipstream.model.errors import SlipstreamError
 
 OUTPUT = Path("var/costs.json")
 SHOWN_USD = (1_000.0, 10_000.0, 100_000.0)
@@ -263,3 +266,56 @@ def show_command(
         typer.echo(f"costs show: {error}", err=True)
         raise typer.Exit(2) from None
     _tell(found)
+
+
+@app.command("compare")
+def compare_command(
+    journal: Annotated[Path, typer.Argument(help="A pod's journal, or the run directory of `slipstream up`.")],
+    costs: Annotated[Path, typer.Option(help="A file of costs.")] = OUTPUT,
+) -> None:
+    """Hold what a pod's orders cost against what the file expects of them, coin by coin."""
+    try:
+        model = read_costs(costs).model()
+        reads = _orders(journal)
+    except SlipstreamError as error:
+        typer.echo(f"costs compare: {error}", err=True)
+        raise typer.Exit(2) from None
+    table = Table("pod", "coin", "orders", "USD", "paid, bp", "expected, bp", "beyond, bp", "late, bp")
+    for pod, orders in reads:
+        for one in excess(orders, model):
+            within = "" if one.error is None else f" ± {one.error:.2f}"
+            table.add_row(
+                pod,
+                one.coin,
+                f"{one.orders:,}",
+                f"{one.notional:,.0f}",
+                f"{one.paid:.2f}",
+                "not calibrated" if one.expected is None else f"{one.expected:.2f}",
+                "" if one.beyond is None else f"{one.beyond:+.2f}{within}",
+                f"{one.late:+.2f}",
+            )
+    if not table.row_count:
+        typer.echo("costs compare: no order that works a target was filled there: there is nothing to compare")
+        return
+    console = Console()
+    (console if console.is_terminal else Console(width=160)).print(table)
+    typer.echo("paid: half spread, impact and fees of what filled; expected: of taking it at once; late: of waiting")
+
+
+def _orders(where: Path) -> list[tuple[str, tuple[Parent, ...]]]:
+    """Parent orders by pod, of one journal or of every pod of a run. Raises ConfigError, JournalError."""
+    from slipstream.processes.attributing import fund_of, read_pod
+    from slipstream.runtime.journal import open_journal
+
+    found = []
+    if where.is_dir():
+        config = fund_of(where, None)
+        named = [(pod.slug, str(config.journal_of(pod.slug))) for pod in config.pods]
+    else:
+        named = [("", str(where))]
+    for slug, path in named:
+        with open_journal(path, read_only=True) as journal:
+            sessions = journal.sessions()
+            pod = slug or (sessions[-1].slug if sessions else "")
+            found.append((pod, read_pod(pod, journal).orders))
+    return found
