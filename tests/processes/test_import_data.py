@@ -108,3 +108,39 @@ def test_verify_and_adopt(app: typer.Typer, tmp_path: Path) -> None:
     assert run(app, "lake", "verify", "--lake", tmp_path).output == "0 files, 0 damaged\n"
     assert run(app, "lake", "adopt", "--lake", tmp_path).output.startswith("0 files adopted")
     assert [path.name for path in tmp_path.rglob("segment*")] == ["segment.parquet.damaged"]
+
+
+def test_funding_of_the_lake_goes_where_the_candidate_scan_reads_it(app: typer.Typer, tmp_path: Path) -> None:
+    import pandas as pd
+
+    from slipstream.data.bars import read_bars
+    from slipstream.data.recorder.samples import FUNDING, check_rates, read_samples
+
+    path, lake = tmp_path / "x.csv", tmp_path / "lake"
+    path.write_text(ROWS)
+    bars = pd.read_csv(path)
+    rates = pd.concat([bars.assign(coin=coin, rate=1e-5)[["coin", "ts", "rate"]] for coin in ("BTC", "kPEPE")])
+    rates.to_csv(tmp_path / "f.csv", index=False)
+    assert run(app, "import", tmp_path / "f.csv", "--stream", "funding", "--lake", lake).exit_code == 0
+    done = run(app, "lake", "export", tmp_path / "funding" / "{symbol}_{cex_lower}.csv", "--lake", lake)
+    assert done.exit_code == 0 and "kPEPE_1000pepeusdt.csv: 29 rows" in done.output, done.output
+    assert sorted(one.name for one in (tmp_path / "funding").iterdir()) == ["BTC_btcusdt.csv", "kPEPE_1000pepeusdt.csv"]
+    samples = read_samples(tmp_path / "funding" / "BTC_btcusdt.csv", FUNDING)
+    check_rates(path, samples)
+    assert samples["ts"].tolist() == bars["ts"].tolist() and set(samples["rate"]) == {1e-5}
+    # bars of all coins in one file, which is read as any other
+    assert run(app, "import", path, "--coin", "BTC", "--lake", lake).exit_code == 0
+    done = run(app, "lake", "export", tmp_path / "bars.csv", "--stream", "bars", "--lake", lake)
+    assert done.exit_code == 0, done.output
+    ours, theirs = read_bars(tmp_path / "bars.csv"), read_bars(lake)
+    assert ours.opened.tolist() == theirs.opened.tolist() and str(ours.close) == str(theirs.close)
+    for words, said in (
+        (("{nope}.csv",), "its tokens are"),
+        (("x.csv", "--coins", "ZZ"), "no funding of hl ZZ in that time"),
+        (("x.csv", "--venue", "binance"), "no funding of binance"),
+        (("x.csv", "--stream", "bars", "--interval", "4h"), "no bars_4h of hl"),
+        (("x.csv", "--days", "1"), "no funding of hl BTC in that time"),
+    ):
+        done = run(app, "lake", "export", tmp_path / words[0], *words[1:], "--lake", lake)
+        assert done.exit_code == 2 and said in done.output and done.output.count("\n") == 1, done.output
+    assert not list(tmp_path.glob("*x.csv.*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from slipstream.data.recorder.samples import (
     Floats,
     SampleError,
     check_bbo,
+    check_rates,
     path_of,
     read_samples,
 )
@@ -88,8 +90,8 @@ def scan(request: Request, *, progress: bool = False) -> Scan:
     twice = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
     if twice:
         raise ConfigError(f"--symbols: {', '.join(twice)} is named twice")
-    if not min(request.order_usd, request.max_age_ms, request.last_hours) > 0.0:
-        raise ConfigError("--order-usd, --max-age-ms and --last-hours must be above 0")
+    if not all(0.0 < value < math.inf for value in (request.order_usd, request.max_age_ms, request.last_hours)):
+        raise ConfigError("--order-usd, --max-age-ms and --last-hours must be above 0, and no infinity")
     screening = config.candidate_screening if config is not None else CandidateScreening()
     found, skipped = [], {}
     console = Console(stderr=True)
@@ -113,9 +115,13 @@ def _measure(request: Request, symbol: str, terms: Quoting | None) -> Measures:
         aligned = align(hl, cex, step_ms=step_ms, max_age_ms=request.max_age_ms)
         depth = funding = None
         if request.hl_depth_pattern is not None:
-            depth = _depth(path_of(request.hl_depth_pattern, symbol, cex_symbol), last_ms)
+            span = (float(hl.times[0]), float(hl.times[-1]))
+            depth = _depth(path_of(request.hl_depth_pattern, symbol, cex_symbol), last_ms, span)
         if request.funding_pattern is not None:
-            funding = read_samples(path_of(request.funding_pattern, symbol, cex_symbol), FUNDING)["rate"]
+            path = path_of(request.funding_pattern, symbol, cex_symbol)
+            rates = read_samples(path, FUNDING)
+            check_rates(path, rates)
+            funding = rates["rate"]
         mid = float(np.median(aligned.hl_mid))
         order_usd = float(terms.order_size) * mid if terms is not None else request.order_usd
         return measure(symbol, cex_symbol, aligned, order_usd=order_usd, depth=depth, funding=funding)
@@ -129,8 +135,11 @@ def _prices(path: Path, last_ms: float) -> Prices:
     return Prices(samples["recv_ms"], samples["bid_px"], samples["ask_px"])
 
 
-def _depth(path: Path, last_ms: float) -> Floats:
+def _depth(path: Path, last_ms: float, span: tuple[float, float]) -> Floats:
     samples = read_samples(path, DEPTH, last_ms)
+    times = samples["recv_ms"]
+    if times[-1] < span[0] or times[0] > span[1]:
+        raise SampleError(f"{path}: its depth and the prices do not overlap in time; record both at once")
     found: Floats = np.stack([samples["bid_usd"], samples["ask_usd"]], axis=1)
     if (found < 0.0).any():
         raise SampleError(f"{path}: a depth is below 0")

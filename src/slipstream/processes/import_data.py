@@ -14,12 +14,15 @@ from rich.progress import Progress
 from rich.table import Table
 
 from slipstream.data.context_bars import draw_bars
+from slipstream.data.export import export
 from slipstream.data.files import Unit
 from slipstream.data.lake import Lake, Query
 from slipstream.data.load import FINDINGS, FileTerms, Loaded, check_lake, coin_of, load_file, note_findings, panel_files
 from slipstream.data.quality import when
-from slipstream.data.streams import CONTEXTS, FUNDING, INTERVALS, LakeError, check_word
+from slipstream.data.recorder.samples import path_of
+from slipstream.data.streams import CONTEXTS, DAY, FUNDING, INTERVALS, LakeError, check_word
 from slipstream.data.tables import interval_of
+from slipstream.venues.binance.feed import symbol_of
 
 LAKE = Path("var/lake")
 SHOWN = 12
@@ -195,5 +198,35 @@ def draw(
             loaded = [draw_bars(target, name, interval, now_ns=now) for name in progress.track(names)]
         note_findings(target, (one.quality for one in loaded), now)
         report(loaded, lake)
+
+    ask(act)
+
+
+@app.command("export")
+def export_files(
+    pattern: Annotated[str, typer.Argument(help="Where to: a file, or one a coin, such as data/funding/{symbol}.csv.")],
+    lake: LakeOption = LAKE,
+    venue: Annotated[str, typer.Option(help="Whose rows.")] = "hl",
+    stream: Annotated[Literal["bars", "funding"], typer.Option(help="Which.")] = "funding",
+    interval: Annotated[str, typer.Option(help=f"Length of the bars: {', '.join(INTERVALS)}.")] = "1h",
+    coins: Annotated[str, typer.Option(help="Coins, such as BTC,ETH; empty: all.")] = "",
+    days: Annotated[float | None, typer.Option(min=0.001, help="Only the last so many; default: all.")] = None,
+) -> None:
+    """Write bars or funding as CSV files, such as the candidate scan's --funding-pattern reads.
+
+    Columns: coin, ts (ms UTC: a bar's open, or the settlement), then rate, or open, high, low, close, volume. The
+    pattern's tokens are {symbol}, {lower}, {cex_symbol}, {cex_lower}; without one, all coins go into one file.
+    """
+
+    def act() -> None:
+        query = Query(
+            venue=check_word("--venue", venue),
+            stream=FUNDING if stream == "funding" else interval_of(interval),
+            coins=tuple(dict.fromkeys(word.strip() for word in coins.split(",") if word.strip())),
+            start_ns=None if days is None else time.time_ns() - round(days * DAY),
+        )
+        written = export(Lake(lake), query, lambda coin: path_of(pattern, coin, symbol_of(coin)))
+        for path, rows in written.items():
+            typer.echo(f"{path}: {rows} rows")
 
     ask(act)

@@ -176,9 +176,9 @@ def watchlist(
 
 
 def _written(found: Scan, folder: Path, stamp: str) -> list[Path]:
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"--output-dir {folder}: a file is there; name a folder")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"--output-dir {folder}: a file is there; name a folder")
         return write(found, folder, stamp)
     except OSError as error:
         raise JournalError(f"--output-dir {folder}: cannot be written: {error.strerror or error}") from None

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.data.quality import RATE_CAP
 from slipstream.model.events import L2Book
 
 BBO = ("recv_ms", "event_ms", "bid_px", "bid_sz", "ask_px", "ask_sz")
@@ -183,15 +184,10 @@ def read_samples(path: Path, columns: tuple[str, ...], last_ms: float | None = N
     file. Raises SampleError, naming file, row (1 is the header) and column: not there, no such column, no rows, a field
     that is no number, a time that is not ms, times that go back by more than a minute.
     """
-    import io
-
     import pandas as pd
 
     text, passed = _text(path, columns[0], last_ms)
-    try:
-        frame: Any = pd.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False, index_col=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise SampleError(f"{path}: not a CSV file: {str(error).strip()}") from None
+    frame = _parsed(path, text)
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise SampleError(f"{path}: row 1: no column {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
@@ -208,6 +204,42 @@ def read_samples(path: Path, columns: tuple[str, ...], last_ms: float | None = N
     _check_times(path, columns[0], out[columns[0]], passed)
     order = np.argsort(out[columns[0]], kind="stable")
     return {name: values[order] for name, values in out.items()}
+
+
+def _parsed(path: Path, text: bytes) -> Any:
+    """Header and rows as a frame of texts. Raises SampleError."""
+    import io
+    import warnings
+
+    import pandas as pd
+
+    names = text.partition(b"\n")[0].decode("utf-8", "replace").strip().split(",")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SampleError(f"{path}: row 1: column {twice[0]!r} comes twice; keep one of the two")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(io.BytesIO(text), dtype=str, keep_default_na=False, index_col=False)
+        except pd.errors.ParserWarning:
+            raise SampleError(f"{path}: rows have more fields than the header ({len(names)})") from None
+        except (ValueError, UnicodeDecodeError) as error:
+            raise SampleError(f"{path}: not a CSV file: {str(error).strip()}") from None
+
+
+def check_rates(path: Path, samples: dict[str, Floats]) -> None:
+    """Raises SampleError for settlements that come twice, or rates that are no fraction."""
+    twice = np.flatnonzero(np.diff(samples["ts"]) == 0.0)
+    if len(twice):
+        raise SampleError(
+            f"{path}: the settlement at {samples['ts'][twice[0]]:.0f} ms comes twice; keep one of the two"
+        )
+    bad = np.flatnonzero(np.abs(samples["rate"]) > RATE_CAP)
+    if len(bad):
+        at = int(bad[0])
+        raise SampleError(
+            f"{path}: at {samples['ts'][at]:.0f} ms: rate {samples['rate'][at]:g} is beyond {RATE_CAP:g}; a "
+            "rate is a fraction (0.0001 is one bp), no percentage"
+        )
 
 
 def _check_times(path: Path, name: str, times: Floats, passed: int) -> None:

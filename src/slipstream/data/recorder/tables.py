@@ -172,11 +172,14 @@ def compact(folder: Path, lake: Path, *, done: Callable[[Path], None] = lambda p
     """Bring every closed segment of a recorder's folder into the lake, and set it aside in ``compacted/``.
 
     A recorder may be at work there: it is not disturbed. ``done`` is called after each segment. Memory is bounded by
-    `VALUES`, and by the trade ids of a day. Raises FolderError, OSError.
+    `VALUES`, and by the trade ids of a day. Raises FolderError, LakeError (a venue that names no folder), OSError.
     """
     out = Compacted()
     for path in closed_segments(folder):
-        out.torn += torn_bytes(path)
+        torn = torn_bytes(path)
+        out.torn += torn
+        if torn:
+            out.refused.append(f"{path}: its last {torn} bytes are no whole frames: what they held is lost")
         _tabulate(path, lake, out)
         aside = folder / DONE / path.relative_to(folder)
         aside.parent.mkdir(parents=True, exist_ok=True)
@@ -187,7 +190,7 @@ def compact(folder: Path, lake: Path, *, done: Callable[[Path], None] = lambda p
 
 
 def _tabulate(path: Path, lake: Path, out: Compacted) -> None:
-    venue, name = path.parent.parent.name, path.name.removesuffix(ENDING)
+    venue, name = check_word(f"{path}: venue", path.parent.parent.name), path.name.removesuffix(ENDING)
     parts: dict[Key, Part] = {}
     held = 0
     for recv_ns, found in read_segment(path, out.refused):
