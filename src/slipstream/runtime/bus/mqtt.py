@@ -194,7 +194,7 @@ class MqttBus:
         if self._will is not None and clean is not self._lasting:
             topic, message = self._will
             will = aiomqtt.Will(topic, pack(self._process, 0, time.time_ns(), message), qos=1, retain=True)
-        return aiomqtt.Client(
+        client = aiomqtt.Client(
             address.host,
             address.port,
             username=address.user,
@@ -208,6 +208,8 @@ class MqttBus:
             socket_options=NO_DELAY,
             max_queued_incoming_messages=0,
         )
+        client.pending_calls_threshold = 2 * WINDOW  # a full window is no cause for alarm
+        return client
 
     async def _converse(self, client: aiomqtt.Client) -> None:
         """Send and receive until the connection ends; either half ends the other."""
