@@ -15,7 +15,7 @@ from loopback import START, Loopback, make_parts, until
 from slipstream.execution.kernel import Kernel
 from slipstream.model.commands import Cancel, Command, Place
 from slipstream.model.errors import JournalError, NotConnected, OutcomeUnknown
-from slipstream.model.events import Event
+from slipstream.model.events import Candle, Event
 from slipstream.runtime.clock import SimClock
 from slipstream.runtime.journal import SqliteJournal
 from slipstream.runtime.parts import Outcome
@@ -70,6 +70,27 @@ async def test_quotes_rest_fill_and_are_cancelled_at_the_end(tmp_path: Path, ven
     assert outcome.exit_code == 0 and not venue.resting and not outcome.left
     assert [type(c) for c in venue.sent] == [Place, Place, Cancel, Cancel]
     assert lines[-1].split()[:3] == ["pod", "puppet", "stopped"] and "no orders left" in lines[-1]
+
+
+async def test_months_of_bars_at_once_leave_everybody_else_their_turns(tmp_path: Path, venue: Loopback) -> None:
+    """Beats are sent between the chunks: a pod that catches up is not dead."""
+    puppet = Scripted()
+    steps: list[int] = []
+
+    async def script(pod: Pod) -> None:
+        await until(lambda: len(puppet.seen) >= 3)
+        before = len(puppet.seen)
+        for n in range(6_400):
+            at = START - (6_400 - n) * 3_600_000_000_000
+            pod.put(Candle("hl", "ETH", 3_600_000_000_000, at, 1.0, 1.0, 1.0, 1.0, 1.0, at, START))
+        while len(puppet.seen) < before + 6_400:
+            last = len(puppet.seen)
+            await asyncio.sleep(0)
+            steps.append(len(puppet.seen) - last)
+        pod.stop("enough")
+
+    outcome = await run(tmp_path, venue, puppet, script)
+    assert outcome.exit_code == 0 and sum(steps) >= 6_400 and max(steps) <= 200
 
 
 async def test_every_command_is_journalled_before_it_is_sent(tmp_path: Path, venue: Loopback) -> None:
