@@ -198,6 +198,7 @@ def test_everything_in_one_command(panel: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_claims_on_the_panel(tmp_path: Path) -> None:
     """The command over the real panel: every claim but one holds, and that one is named (docs/research.md says why)."""
     if not PANEL.is_dir():
