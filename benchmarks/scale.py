@@ -184,15 +184,13 @@ async def measure(count: int, seconds: float, folder: Path) -> dict[str, Any]:
             )
             await asyncio.sleep(0.2)
         children += lights
-        operator, lender = (
-            connect(broker.url("operator"), "operator-scale", realm=REALM),
-            connect(broker.url("allocator"), "allocator", realm=REALM),
-        )
+        operator = connect(broker.url("operator"), "operator-scale", realm=REALM)
+        others = {name: connect(broker.url(name), name, realm=REALM) for name in ("allocator", "breaker")}
         try:
-            async with operator, lender, asyncio.TaskGroup() as group:
+            async with operator, others["allocator"], others["breaker"], asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(listen(operator, tuple(slugs), watch)),
-                    group.create_task(lend(lender, slugs, url)),
+                    group.create_task(lend(others, slugs, url)),
                 ]
                 state_ready = asyncio.get_running_loop().time() + 60 + 3 * count
                 while watch.heard < count and asyncio.get_running_loop().time() < state_ready:  # noqa: ASYNC110
@@ -252,7 +250,7 @@ async def listen(bus: Any, slugs: tuple[str, ...], watch: Watch) -> None:
             watch.breaks |= {one.id for one in received.message.breaks}
 
 
-async def lend(bus: Any, slugs: list[str], url: str) -> None:
+async def lend(others: dict[str, Any], slugs: list[str], url: str) -> None:
     """Leases for everyone, and the beats of those who are not part of this."""
     version = 0
     clock = await venue_clock(url)
@@ -271,8 +269,8 @@ async def lend(bus: Any, slugs: list[str], url: str) -> None:
                 now,
                 now + 60 * SECOND,
             )
-            await bus.publish(TOPICS.mandate(slug), lease, retain=True)
-        for process in ("allocator", "breaker"):
+            await others["allocator"].publish(TOPICS.mandate(slug), lease, retain=True)
+        for process, bus in others.items():
             await bus.publish(TOPICS.beat(process), Beat(process, 1, 1, version, now, time.time_ns()))
         await asyncio.sleep(1.0)
 

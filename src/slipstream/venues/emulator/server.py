@@ -137,7 +137,13 @@ class Server:
         if refusal := self.venue.limits.connect(ip):
             return too_many(refusal)
         ws = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, timeout=2.0)
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except BaseException as error:
+            self.venue.limits.disconnect(ip, [])
+            if isinstance(error, ConnectionError):  # it left before it was greeted
+                return ws
+            raise
         outbox = Outbox(request.transport)
         self.venue.hub.join(outbox)
         names = streams_of(request.match_info.get("streams"), request.query.get("streams"))

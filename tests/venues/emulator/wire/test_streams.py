@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import socket
+import struct
 import zlib
 from itertools import pairwise
 from typing import Any
@@ -12,7 +15,7 @@ import msgspec
 import pytest
 
 from slipstream.venues.emulator.binance_stream import read_stream
-from slipstream.venues.emulator.serve import running_venue
+from slipstream.venues.emulator.serve import ServeOptions, running_venue
 from slipstream.venues.emulator.subscriptions import KINDS
 
 
@@ -235,3 +238,22 @@ async def test_reference_rest_refuses_in_its_own_words(trader: Any, http: Any) -
         async with http.get(f"{trader.venue.url}/fapi/{path}") as answer:
             body = await answer.json()
             assert (answer.status, body["code"]) == (status, code), body
+
+
+async def test_who_leaves_before_being_greeted_is_not_counted_for_ever() -> None:
+    greeting = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    async with running_venue(ServeOptions(port=0, limits=True)) as venue:
+        port = int(venue.url.rsplit(":", 1)[1])
+        for _ in range(10):
+            with socket.create_connection(("127.0.0.1", port)) as raw:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                raw.sendall(greeting)  # and a reset at once: the venue reads both in one turn
+        async with asyncio.timeout(10), aiohttp.ClientSession() as session:
+            while True:
+                async with session.post(venue.url + "/info", json={"type": "exchangeStatus"}) as answer:
+                    assert answer.status == 200
+                if venue.venue.limits._visitors["127.0.0.1"].connections == 0:
+                    break
