@@ -58,6 +58,11 @@ def test_funding_is_known_as_far_as_was_claimed(panel: Panel, hours: int) -> Non
 
 def test_shuffled_hours_tell_nothing_and_hours_from_the_future_nearly_all(panel: Panel) -> None:
     """Rates change places with those of any coin and hour: the same tails, and nothing left to know."""
+    some = slice(None, None, 3)  # every third coin, for speed
+    panel = replace(
+        panel, coins=panel.coins[some], rates=panel.rates[:, some],
+        **{name: getattr(panel, name)[:, some] for name in ("returns", "volume_usd", "volume_base")},
+    )  # fmt: skip
     honest = funding_samples(panel, 8, TERMS)
     mixed, known = panel.rates.copy(), np.isfinite(panel.rates)
     mixed[known] = np.random.default_rng(3).permutation(panel.rates[known])
