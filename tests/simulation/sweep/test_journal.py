@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -51,3 +53,30 @@ def test_what_is_no_journal_is_refused_and_left_alone(tmp_path: Path, data: byte
     with pytest.raises(ConfigError, match=said):
         open_storage(path)
     assert path.read_bytes() == data
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from slipstream.simulation.sweep.search import JournalLock
+JournalLock(Path(sys.argv[1])).acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.timeout(60)
+def test_whoever_was_killed_while_writing_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("x.journal")  # relative, as the command's default is
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None and holder.stdin is not None
+    assert holder.stdout.readline() == "held\n"
+    holder.kill()
+    holder.wait(10)
+    holder.stdin.close()
+    holder.stdout.close()
+    assert len(run(path)) == 4
+    assert [one.name for one in Path().iterdir()] == ["x.journal"], "nothing beside it that a kill could leave"

@@ -14,6 +14,7 @@ from slipstream.model.errors import ConfigError
 from slipstream.simulation.sweep.executor import WorkerLost, call
 
 RETRIES = 3
+_ray: Any = ray  # some of its functions carry no types
 # A cluster of our own keeps to this machine and tells nobody of it; "local", since without a word Ray would join
 # whatever cluster was started here last.
 OWN: dict[str, Any] = {"address": "local", "_node_ip_address": "127.0.0.1", "include_dashboard": False}
@@ -32,7 +33,7 @@ class RayExecutor:
                 ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, ValueError) as error:
                 raise ConfigError(f"--executor ray: no cluster at {where['address']}: {error}") from None
-        if ray.cluster_resources().get("CPU", 0.0) < 1.0:
+        if _ray.cluster_resources().get("CPU", 0.0) < 1.0:
             self.close()
             raise ConfigError(f"--address {address}: the cluster has no CPU to give; add a node: ray start --address …")
         self._call: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(call)

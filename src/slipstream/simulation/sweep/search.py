@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,6 +57,29 @@ class SearchTerms(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"{self.trials} trials in batches of {self.batch}: give at least one of each")
 
 
+class JournalLock:
+    """Who writes to a journal: Optuna's lock, held by the system on the journal itself.
+
+    Optuna's own is a file beside it, which a kill leaves behind: the next run would wait for the dead for ever.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: int | None = None
+
+    def acquire(self) -> bool:
+        """Wait for whoever writes now. Raises OSError."""
+        self._held = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        return True
+
+    def release(self) -> None:
+        """Let the next one write; the end of a process does the same."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+
 def open_storage(path: Path) -> Any:
     """Optuna's journal in a file; half a line that a killed run left is cut off.
 
@@ -69,7 +93,8 @@ def open_storage(path: Path) -> Any:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         _mend(path)
-    return JournalStorage(JournalFileBackend(str(path)))
+    lock: Any = JournalLock(path)  # what Optuna asks of one, without being its child
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
 
 def _mend(path: Path) -> None:
