@@ -75,11 +75,15 @@ def optimize_portfolio_with_costs(
     """
     names = names_of(alpha)
     a = values_of(alpha)
+    if a.ndim != 1:
+        raise ValueError(f"alpha has shape {a.shape}, expected (N,)")
     model = cost_model_of(costs)
     if model.coins and not names:
         raise ValueError("the costs are of coins by name, alpha has none: give a Series, or costs without names")
     fee, impact = model.aligned(names or [""] * len(a)).in_weights(capital, len(a))
-    bound = np.abs(aligned("cap", cap, names))
+    bound = aligned("cap", cap, names)
+    if not (bound >= 0.0).all():
+        raise ValueError("cap must be numbers from 0 up: the most of each |weight|")
     found = solve_cost_aware(
         a,
         aligned("beta", beta, names),

@@ -116,7 +116,9 @@ def write(model: Artefact, path: Path) -> Path:
         fresh.write_bytes(encode(model))
         os.replace(fresh, path)
     except OSError as error:
-        raise ConfigError(f"{path}: {error}; give another --output") from None
+        raise ConfigError(f"{path}: {error.strerror or error}; give another --output") from None
+    finally:
+        fresh.unlink(missing_ok=True)
     return path
 
 

@@ -35,6 +35,10 @@ Stamps = npt.NDArray[np.int64]
 HOUR_MS = 3_600_000
 
 
+HUGE = 10.0  # of a period's simple return
+HUGE_RATE = 1.0  # of a period's funding: the venue's own cap is 0.04 an hour
+
+
 @dataclass(frozen=True)
 class Market:
     """What happened. ``stamps`` (T,) ms UTC, ends of periods; ``returns`` and ``funding`` (T, N), fractions.
@@ -338,12 +342,7 @@ def check(market: Market, forecasts: Forecasts, terms: WalkTerms) -> None:
         if (np.diff(stamps) <= 0).any():
             at = int(np.flatnonzero(np.diff(stamps) <= 0)[0]) + 1
             raise ValueError(f"{name} stamps are unsorted or double at {moment(stamps[at])}: sort them, drop doubles")
-    if (market.returns <= -1.0).any():
-        row, column = np.argwhere(market.returns <= -1.0)[0]
-        raise ValueError(
-            f"return of {market.coins[column]} at {moment(market.stamps[row])} is {market.returns[row, column]:g}: "
-            "simple returns are fractions above -1"
-        )
+    check_rates(market, terms)
     if not (terms.capital > 0.0 and np.isfinite(terms.capital)):
         raise ValueError(f"capital {terms.capital} must be a positive amount of USD")
     if not (terms.gross > 0.0 and np.isfinite(terms.gross)):
@@ -354,3 +353,26 @@ def check(market: Market, forecasts: Forecasts, terms: WalkTerms) -> None:
     lot = None if terms.lot_usd is None else np.asarray(terms.lot_usd, dtype=np.float64)
     if lot is not None and (lot.shape != (n,) or not (np.isfinite(lot) & (lot > 0.0)).all()):
         raise ValueError(f"lot_usd of shape {lot.shape} must be ({n},) notionals above 0 USD")
+
+
+def check_rates(market: Market, terms: WalkTerms) -> None:
+    """Raises ValueError for returns and funding that are no fractions, and for terms that say nothing."""
+    if not np.isfinite(market.returns).any():
+        raise ValueError("realised returns hold no number at all")
+    bad = (market.returns <= -1.0) | (market.returns > HUGE)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"return of {market.coins[column]} at {moment(market.stamps[row])} is {market.returns[row, column]:g}: "
+            f"simple returns are fractions above -1 and below {HUGE:g}: are these percentages, or prices?"
+        )
+    if terms.funding not in ("data", "default", "none"):
+        raise ValueError(f"funding {terms.funding!r}: say data, default or none")
+    if not terms.delist_hours > 0.0:
+        raise ValueError(f"delist_hours {terms.delist_hours} must be above 0")
+    if market.funding is not None and terms.funding != "none" and (np.abs(market.funding) > HUGE_RATE).any():
+        row, column = np.argwhere(np.abs(market.funding) > HUGE_RATE)[0]
+        raise ValueError(
+            f"funding of {market.coins[column]} at {moment(market.stamps[row])} is {market.funding[row, column]:g} a "
+            "period: rates are fractions (0.0001 is one bp)"
+        )
