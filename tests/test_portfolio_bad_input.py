@@ -107,7 +107,7 @@ def cell(table: pd.DataFrame, value: Any) -> pd.DataFrame:
     [
         ({"realized_returns": cell(RETURNS, np.inf)}, "infinite for B in row 20"),
         ({"realized_returns": cell(RETURNS, -1.0)}, "return of B at 2025-01-07T16:00"),
-        ({"realized_returns": cell(RETURNS, 25.0)}, "are these percentages, or prices"),
+        ({"realized_returns": cell(RETURNS, 250.0)}, "are these percentages, or prices"),
         ({"realized_returns": RETURNS * np.nan}, "no number at all"),
         ({"realized_returns": RETURNS.iloc[::-1]}, "out of order"),
         ({"realized_returns": pd.concat([RETURNS, RETURNS.iloc[-1:]])}, "double"),

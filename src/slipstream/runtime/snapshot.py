@@ -29,7 +29,7 @@ def read_snapshot(path: Path) -> dict[str, Any]:
         found = msgspec.json.decode(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"state snapshot {path}: {error}; move it away to start with fresh estimates") from None
     if not isinstance(found, dict):
         raise ConfigError(f"state snapshot {path}: not a JSON object; move it away to start with fresh estimates")

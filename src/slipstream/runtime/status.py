@@ -116,7 +116,7 @@ class StatusServer:
             return _refuse(401, "the token is missing or wrong: send `Authorization: Bearer <token>`")
         try:
             order = msgspec.json.decode(await request.read(), type=shape)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _refuse(400, f'the body must be JSON such as {{"why": "..."}}: {error}')
         if not order.why.strip():
             return _refuse(400, "say why: `why` is empty")

@@ -35,7 +35,7 @@ Stamps = npt.NDArray[np.int64]
 HOUR_MS = 3_600_000
 
 
-HUGE = 10.0  # of a period's simple return
+HUGE = 100.0  # of a simple return in one period
 HUGE_RATE = 1.0  # of a period's funding: the venue's own cap is 0.04 an hour
 
 

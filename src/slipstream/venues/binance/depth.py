@@ -96,7 +96,7 @@ class BinanceDepth:
                 text: Any = await socket.recv()
             try:
                 update = self._decode(text).data
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 continue  # answers to subscriptions and the like
             if update is None or update.s not in self._books:
                 continue

@@ -150,7 +150,7 @@ class BinanceFeed:
                 continue
             try:
                 row = self._decode(text).data
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 continue  # answers to subscriptions and the like
             if row is None or row.s not in self._options.symbols:
                 continue

@@ -93,5 +93,5 @@ class BinanceRest:
             raise VenueRejected(f"{path}: the exchange answers {status}: {text[:200].decode('utf-8', 'replace')}")
         try:
             return msgspec.json.decode(text, type=kind)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Retry(f"{path}: cannot read the answer: {error}") from error

@@ -66,7 +66,7 @@ class Rest:
             raise VenueRejected(f"{kind}: the venue answers {status}: {text[:200].decode('utf-8', 'replace')}")
         try:
             out = msgspec.json.decode(text, type=answer)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Retry(f"{kind}: cannot read the answer: {error}") from error
         self._weights.add(rows_weight(kind, len(out) if isinstance(out, list) else 0))
         return out
@@ -95,7 +95,7 @@ def read_answer(status: int, text: bytes) -> Any:
         raise VenueRejected(f"the venue answers {status}: {text[:200].decode('utf-8', 'replace')}")
     try:
         answer = msgspec.json.decode(text, type=Answer)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise OutcomeUnknown(f"an answer that cannot be read: {error}") from error
     if answer.status != "ok":
         raise VenueRejected(str(answer.response))

@@ -151,7 +151,7 @@ class Stream:
         async for text in socket:
             try:
                 frame = self._decode(text)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 continue  # such as the greeting in plain text
             if frame.channel == "pong":
                 self._pong.set()
