@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.data.streams import LakeError
+from slipstream.data.streams import LakeError, check_word
 
 Unit = Literal["s", "ms", "us", "ns"]
 UNITS: dict[str, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -162,9 +162,13 @@ def numbers_of(column: Any) -> npt.NDArray[np.float64]:
 
 
 def coins_of(column: Any, path: Path) -> Any:
-    """A column of coins as text. Raises LakeError for an empty cell, naming the row (1 is the header)."""
+    """A column of coins as text. Raises LakeError for an empty cell, naming the row (1 is the header), and for names
+    that could lead out of a folder.
+    """
     texts = column.astype(object).where(column.notna(), "").astype(str)
     bad = (texts.str.strip() == "").to_numpy()
     if bad.any():
         raise LakeError(f"{path}: row {int(np.flatnonzero(bad)[0]) + 2}: no coin; fill it in, or drop the row")
+    for name in texts.unique():
+        check_word(f"{path}: coin", name)
     return texts

@@ -53,6 +53,7 @@ class Lake:
         self.path = path
         self.catalogue = Catalogue(path)
         self.catalogue.refresh()
+        self._held: set[str] = set()
 
     # ---- looking -----------------------------------------------------------------------------------------------------
 
@@ -149,6 +150,7 @@ class Lake:
         """A series' file, of every time only the newest row."""
         import pyarrow as pa
 
+        self._hold(entry)
         columns = _columns(stream, query)
         needed = tuple(dict.fromkeys((*columns, stream.time, WRITTEN)))
         table = pa.Table.from_batches(
@@ -159,6 +161,16 @@ class Lake:
         # the file is in the order of (time, written): the last of a time is its newest
         last = [*(times[1:] != times[:-1]), True] if len(times) else []
         return table.filter(pa.array(last, pa.bool_())).select(columns)
+
+    def _hold(self, entry: Entry) -> None:
+        """Hold a series' file against its hash, once: pages carry checksums, but their headers do not. LakeError."""
+        file = self.path / entry.path
+        try:
+            if entry.path not in self._held and _sha256(file) != entry.sha256:
+                raise _damaged(file, ValueError("its hash is not the catalogue's"))
+        except OSError as error:
+            raise _damaged(file, error) from None
+        self._held.add(entry.path)
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
@@ -209,6 +221,7 @@ class Lake:
         ]
         frames = []
         for entry in old:
+            self._hold(entry)
             try:
                 frames.append(read_parquet(self.path / entry.path))
             except (OSError, pa.ArrowException) as error:

@@ -18,7 +18,7 @@ import pandas as pd
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.data.bars import SPARSE, BarsError, check_past, read_funding
 from slipstream.data.files import numbers_of, read_csv, times_of
-from slipstream.data.streams import MS, LakeError
+from slipstream.data.streams import MS, LakeError, check_word
 
 USD_A_DAY = 1e12
 HUGE = 10.0
@@ -101,6 +101,10 @@ def _table(path: Path) -> pd.DataFrame:
     for at, name in enumerate(frame.columns):
         if name.startswith("Unnamed: "):
             raise BarsError(f"{path}: column {at + 2} has no name; name its coin, or drop it")
+        try:
+            check_word(f"{path}: coin", name)
+        except LakeError as error:
+            raise BarsError(str(error)) from None
         texts = frame[name]
         frame[name] = numbers_of(texts)
         bad = np.flatnonzero(np.isnan(frame[name].to_numpy()) & texts.notna().to_numpy())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from slipstream.data.files import Unit, coins_of, numbers_of, read_table, times_of
-from slipstream.data.streams import FUNDING, HOUR, INTERVALS, LakeError, Stream, bars_stream, check_word, stream_of
+from slipstream.data.streams import FUNDING, HOUR, INTERVALS, LakeError, Stream, bars_stream, stream_of
 
 NAMES: dict[str, tuple[str, ...]] = {
     "time": ("ts", "time", "timestamp", "date", "datetime", "open_time", "opentime", "fundingtime", "t"),
@@ -69,9 +69,7 @@ def rows_of(
     if "coin" not in columns and not coin:
         raise LakeError(f"{path}: no column coin; name the coin of the file, or give a pattern of file names")
     times = times_of(columns.pop("time"), path, unit) + offset_ns
-    names = pd.Series([coin] * len(frame)) if coin else coins_of(columns["coin"], path)
-    for name in names.unique():
-        check_word(f"{path}: coin", name)
+    names = coins_of(pd.Series([coin] * len(frame)) if coin else columns["coin"], path)
     columns.pop("coin", None)
     table = pd.DataFrame({name: numbers_of(column) for name, column in columns.items()})
     for name in OPTIONAL[funding]:
