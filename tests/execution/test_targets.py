@@ -28,6 +28,7 @@ class Window:
         self.trading_state = TradingState.ACTIVE
         self.bids = dict.fromkeys(COINS, 99.0)
         self.marks: dict[str, float] = {}
+        self.asked: dict[str, Decimal] = {}
         self.lines = {coin: Line(position=D(size), cost=D(size) * 100, last_px=D(100)) for coin, size in held.items()}
         self.instruments = {
             coin: Instrument(coin=coin, asset=i, size_decimals=1, max_leverage=5, delisted=coin == "GONE")
@@ -39,6 +40,9 @@ class Window:
 
     def line(self, coin: str) -> Line:
         return self.lines.get(coin, Line())
+
+    def target(self, coin: str) -> Decimal | None:
+        return self.asked.get(coin)
 
     def bbo(self, venue: str, coin: str) -> Bbo | None:
         bid = self.bids.get(coin)
@@ -116,3 +120,17 @@ def test_a_room_under_a_mandate_is_never_wider() -> None:
     assert narrow.is_less(own.under(None), ("B",)) and not own.under(None).is_less(narrow, COINS)
     wider = Room(narrow.capital, narrow.gross, {"A": D(96)}, D(485))
     assert wider.is_less(narrow, ("A", "B")) and not wider.is_less(narrow, ("B",))
+
+
+def test_what_was_wanted_before_and_never_filled_is_wanted_no_more() -> None:
+    """A Target holds until it is replaced: a coin that left the book unfilled would be bought later."""
+    window = Window(A="1")
+    window.asked = {"A": D(1), "B": D(5)}
+    found = targets(seen(window), COINS, {"A": D(2)}, BAND, deadline_ns=10, reason="rebalance")
+    assert {one.coin: one.position for one in found if isinstance(one, Target)} == {"A": D(2), "B": D(0)}
+    del window.bids["B"]  # not even while nobody quotes it
+    found = targets(seen(window), COINS, {"A": D(2)}, BAND, deadline_ns=10, reason="rebalance")
+    assert {one.coin: one.position for one in found if isinstance(one, Target)} == {"A": D(2), "B": D(0)}
+    window.asked = {"B": D(0)}
+    found = targets(seen(window), COINS, {}, BAND, deadline_ns=10, reason="rebalance")
+    assert [one.coin for one in found if isinstance(one, Target)] == ["A"]

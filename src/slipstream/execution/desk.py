@@ -47,6 +47,7 @@ class Desk:
         self.equity = Decimal(0)
         self.account_ns = 0  # event time of the newest account event folded
         self.configured: dict[str, str] = {}
+        self.targets: dict[str, Decimal] = {}  # the position wanted by each coin's last Target
         self._intent = 0
         self._out: list[Command] = []
         self._refused: dict[tuple[str, Side], str] = {}
@@ -60,6 +61,7 @@ class Desk:
         self.permit.begin()
         self.budget.begin()
         self._intent = 0
+        self.targets.clear()
         self._refused.clear()
         self._out.clear()
 

@@ -63,6 +63,10 @@ class View(Protocol):
         """Our live orders in a coin."""
         ...
 
+    def target(self, coin: str) -> Decimal | None:
+        """The position that the coin's last Target wants, or None without one in this run."""
+        ...
+
     def bbo(self, venue: str, coin: str) -> Bbo | None:
         """The last best bid and offer of a venue, or None."""
         ...

@@ -39,17 +39,22 @@ def targets(
     reason: str,
     urgency: float = PASSIVE,
 ) -> list[Intent]:
-    """A Target for every listed coin that is held or in ``sizes``, decided at its mid, by ``deadline_ns`` after now.
+    """A Target for every listed coin that is held, in ``sizes``, or still wanted by an earlier Target, decided at its
+    mid, by ``deadline_ns`` after now.
 
-    A coin that is held and not in ``sizes`` is closed. A coin without a price stays, which is said. While the pod may
+    A coin that is not in ``sizes`` is closed, or what was wanted of it is wanted no more: a Target holds until it is
+    replaced, and one that never filled would fill later. A coin without a price stays, which is said. While the pod may
     not trade freely, positions only shrink. What lies within the band is a Target for what is held.
     """
     out: list[Intent] = []
     for coin in coins:
         held = view.position(coin)
-        if coin not in view.instruments or (not held and coin not in sizes):
+        if coin not in view.instruments or not (held or coin in sizes or view.target(coin)):
             continue
         px = mid_of(view, coin)
+        if px is None and not held:
+            out.append(Target(coin, ZERO, urgency, ZERO, view.now_ns + deadline_ns, reason))
+            continue
         if px is None:
             out.append(Note(f"{coin} has no price: position {held} stays"))
             continue

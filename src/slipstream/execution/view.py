@@ -65,6 +65,10 @@ class DeskView:
         """Our live orders in a coin, oldest first."""
         return [working.order for working in self._desk.orders.live(coin)]
 
+    def target(self, coin: str) -> Decimal | None:
+        """The position that the coin's last Target wants, or None without one in this run."""
+        return self._desk.targets.get(coin)
+
     def bbo(self, venue: str, coin: str) -> Bbo | None:
         """The last best bid and offer of a venue, or None."""
         return self._desk.market.bbo(venue, coin)

@@ -47,12 +47,14 @@ class Worker:
     def want(self, target: Target) -> None:
         """Replace the Target of a coin; the same one again changes nothing."""
         job = self.jobs.get(target.coin)
+        self._desk.targets[target.coin] = target.position
         if job is None or job.target != target:
             self.jobs[target.coin] = Job(target, self._desk.next_intent(), self._desk.now_ns)
 
     def drop(self) -> None:
         """Want nothing any more."""
         self.jobs.clear()
+        self._desk.targets.clear()
 
     def refused(self, working: Working) -> None:
         """The venue refused a child: pause before the next."""

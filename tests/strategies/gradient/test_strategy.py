@@ -44,6 +44,12 @@ class Window:
     def position(self, coin: str) -> Decimal:
         return self.line(coin).position
 
+    def worst_position(self, coin: str) -> tuple[Decimal, Decimal]:
+        return self.position(coin), self.position(coin)
+
+    def target(self, coin: str) -> Decimal | None:
+        return None
+
     def line(self, coin: str) -> Line:
         return self.lines.get(coin, Line())
 

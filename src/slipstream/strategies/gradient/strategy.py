@@ -152,15 +152,17 @@ class Gradient:
         return self._trade(view, f"mandate {mandate.version} grants {granted:.0f} instead of {before:.0f} USD")
 
     def _beyond(self, view: View) -> bool:
-        """Whether more is held than the lease's caps allow, at current mids; coins without a price are left out."""
+        """Whether more is held, or would be once resting orders fill, than the lease's caps allow, at current mids;
+        coins without a price are left out.
+        """
         mandate, gross = view.mandate, ZERO
         if mandate is None:
             return False
         for coin in self.coins:
-            px, held = mid_of(view, coin), view.position(coin)
-            if not held or px is None:
+            px, most = mid_of(view, coin), max(map(abs, view.worst_position(coin)))
+            if not most or px is None:
                 continue
-            usd = abs(held) * px
+            usd = most * px
             gross += usd
             if mandate.coin_caps and usd > mandate.coin_caps.get(coin, ZERO):
                 return True
