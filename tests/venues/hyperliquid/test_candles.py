@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from slipstream.model.events import Candle, FundingRate, Reconnect
+from slipstream.model.events import Candle, Disconnect, Event, FundingRate, Reconnect
 from slipstream.runtime.clock import venue_clock
+from slipstream.venues.emulator.faults import Rule
 from slipstream.venues.emulator.serve import ServeOptions, running_venue
 from slipstream.venues.hyperliquid.candles import FEED, HOUR_NS, CandleFeed, CandleOptions
 
@@ -69,3 +70,24 @@ async def test_settled_funding_comes_first_by_the_page() -> None:
 def test_an_interval_without_bars_is_refused() -> None:
     with pytest.raises(ValueError, match="7h"):
         CandleFeed(CandleOptions(url="http://127.0.0.1:1", coins=("BTC",), interval="7h"), None)  # type: ignore[arg-type]
+
+
+async def test_a_venue_that_cannot_tell_its_funding_for_a_while_is_asked_until_it_can() -> None:
+    """The averages of a pod need the whole history: it waits, said once, and gets every hour in the end."""
+    async with running_venue(ServeOptions(port=0, coins=("BTC", "ETH"), control=True)) as venue:
+        clock = await venue_clock(venue.url)
+        venue.venue.faults.add(Rule(kind="server_error", path="info", status=500, count=3))
+        options = CandleOptions(url=venue.url, coins=("BTC", "ETH"), bars=3, funding_hours=48)
+        feed = CandleFeed(options, clock, speed=clock.speed)
+        told: list[Event] = []
+        try:
+            async with asyncio.timeout(30):
+                async for event in feed.events():
+                    if isinstance(event, Candle):
+                        break
+                    told.append(event)
+        finally:
+            await feed.close()
+    assert isinstance(told[0], Disconnect) and "500" in told[0].reason and isinstance(told[1], Reconnect)
+    assert [type(event) for event in told].count(Disconnect) == 1
+    assert len([event for event in told if isinstance(event, FundingRate)]) >= 2 * 47
