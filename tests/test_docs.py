@@ -13,7 +13,7 @@ from slipstream.late import LATE
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", "alerts", "record"}
-RESEARCH = {"compact", "import", "lake", "backtest", "sweep", "new-strategy", "train", "research"}
+RESEARCH = {"compact", "import", "lake", "costs", "backtest", "sweep", "new-strategy", "train", "research"}
 CRON = {"record-bbo", "candidates", "watchlist", "volume-gap"}
 OPERATOR = {"status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top"}
 COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "replay", "report"}
@@ -22,6 +22,7 @@ GROUPS = {
     "train": ("carry",),
     "research": ("reproduce",),
     "breaks": ("explain", "resolve"),
+    "costs": ("calibrate", "show", "compare"),
     "lake": ("show", "verify", "adopt", "bars"),
 }
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
