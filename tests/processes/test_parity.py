@@ -69,10 +69,10 @@ def test_a_kill_between_decision_and_orders_and_one_amid_the_trades(
         pod = opened(slug, values, tmp_path, journal)
         pod.run(1_200)
         pod.run(pod.bar_ns / SECOND - pod.now % pod.bar_ns / SECOND, 300 * SECOND)
-        pod._send = killed  # type: ignore[method-assign]
+        pod._send = killed  # type: ignore[method-assign,assignment]
         with pytest.raises(Killed):
             pod.run(300)
-        del pod._send  # type: ignore[method-assign]
+        del pod._send
         pod.restart()
         for _ in range(50):  # until orders rest and some have filled
             pod.run(10)
