@@ -19,6 +19,10 @@ from slipstream.core.signals.bars import Bars
 from slipstream.model.errors import ConfigError
 from slipstream.processes.backtest import backtest, run_backtest, show
 from slipstream.processes.backtest_request import BacktestRequest, parse_overrides
+from slipstream.processes.bar_backtest import by_kernel
+from slipstream.processes.bar_market import market_of, settings_of
+from slipstream.processes.sweep_run import SweepTerms, fingerprint
+from slipstream.processes.sweep_worker import Job, evaluate
 from slipstream.research.report.figures import report
 from slipstream.research.synthetic_bars import synthetic_bars
 from slipstream.strategies.registry import STRATEGIES, find
@@ -231,3 +235,31 @@ def test_brawler_on_recorded_books_says_what_it_knew(tmp_path: Path) -> None:
         run_backtest(replace(request, hours=1.0))
     with pytest.raises(ConfigError, match="less than a minute"):
         run_backtest(replace(request, hours=0.01))
+
+
+def test_a_sweep_pays_the_costs_of_the_file_and_belongs_to_them(tmp_path: Path) -> None:
+    coins = synthetic_bars(np.random.default_rng(1), hours=4).coins
+    cheap, dear = (
+        asked("gradient", demo=True, overrides=WEEKLY, costs=costs_file(tmp_path, coins, spread))
+        for spread in (1e-4, 5e-3)
+    )
+    config: Any = settings_of(cheap)
+    bars = market_of(cheap, config)
+    scores = [
+        evaluate(Job(request=r, first=0, last=len(bars.opened), capital=1e6, objective="growth")).score
+        for r in (cheap, dear)
+    ]
+    assert scores[0] is not None and scores[1] is not None and scores[0] > scores[1]
+    terms = SweepTerms(knobs=())
+    assert fingerprint(cheap, terms) != fingerprint(dear, terms)
+
+
+def test_another_capital_keeps_the_config_that_was_given() -> None:
+    """Such as a model that was put into it: the file is not read again."""
+    request = asked("template", demo=True, capital=30_000.0)
+    config: Any = settings_of(request)
+    bars = market_of(request, config).until(200)
+    nothing = config.model_copy(update={"trade": config.trade.model_copy(update={"min_trade_usd": 1e12})})
+    with pytest.raises(ConfigError, match="nothing was ever traded"):
+        by_kernel(request, nothing, bars)
+    assert by_kernel(request, config, bars).gross.max() > 20_000.0  # of 30,000, not of the file's 20,000
