@@ -23,6 +23,7 @@ from slipstream.processes import import_data, joint_study, pca_factor
 from slipstream.processes.backtest import backtest
 from slipstream.processes.candidates import candidates
 from slipstream.processes.carry_train import carry
+from slipstream.processes.hl_load import hl_load
 from slipstream.processes.record import compact
 from slipstream.processes.reproduce import reproduce
 from slipstream.processes.sweep import sweep
@@ -116,6 +117,16 @@ def test_commands_over_bars(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
         code, text = script(main)(capsys, *words)
         assert code == 2 and said in text.splitlines()[-1] and "Traceback" not in text, text
     assert not (out / "report.html").exists()
+
+
+def test_addresses_and_lengths_that_are_none_are_not_tried(tmp_path: Path) -> None:
+    for words, said in (
+        (("--coins", "BTC", "--url", "nonsense"), "write a whole address"),
+        (("--coins", "BTC", "--interval", "7h"), "interval '7h' is not kept"),
+        ((), "say which coins"),
+    ):
+        done = run(hl_load, *words, "--lake", tmp_path / "lake")
+        assert done.exit_code == 2 and said in done.stderr and done.stderr.count("\n") == 1, done.output
 
 
 def test_a_panel_that_is_none(tmp_path: Path) -> None:

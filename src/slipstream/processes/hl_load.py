@@ -247,6 +247,8 @@ def hl_load(
     try:
         if all_coins == bool(wanted):
             raise ConfigError("say which coins: --all, or --coins BTC,ETH")
+        if not url.startswith(("http://", "https://")):
+            raise ConfigError(f"--url {url}: write a whole address, such as {URL}")
         bars_stream(interval)
         plan = LoadPlan(lake=lake, url=url, coins=wanted, interval=interval, days=days, weight=weight)
         console = Console(stderr=True)
