@@ -16,7 +16,7 @@ PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", 
 RESEARCH = {"compact", "import", "lake", "costs", "backtest", "sweep", "new-strategy", "train", "research"}
 CRON = {"record-bbo", "candidates", "watchlist", "volume-gap"}
 OPERATOR = {"status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top"}
-COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "replay", "report"}
+COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "parity", "replay", "report"}
 GROUPS = {
     "pod": ("brawler", "gradient", "carry", "template"),
     "train": ("carry",),
