@@ -191,3 +191,17 @@ def test_the_closed_form_refuses_a_singular_covariance() -> None:
         neutral_weights(np.ones(8), np.arange(8.0), rows.T @ rows)
     with pytest.raises(SingularCovariance, match="specific variance of asset 1"):
         FactorCovariance(np.zeros((2, 1)), np.array([1.0, 0.0]))
+
+
+def test_exposures_that_bind_nothing_or_twice_change_nothing() -> None:
+    rng = np.random.default_rng(4)
+    n = 20
+    moves = rng.normal(0.0, 0.01, (200, n))
+    covariance, alpha, beta = np.cov(moves.T), rng.normal(0.0, 0.01, n), rng.normal(1.0, 0.3, n)
+    one = solve_cost_aware(alpha, beta, covariance, gross=1.0)
+    for columns in ((beta, np.zeros(n)), (beta, beta), (beta, 2.0 * beta, np.zeros(n))):
+        found = solve_cost_aware(alpha, np.column_stack(columns), covariance, gross=1.0)
+        np.testing.assert_allclose(found.weights, one.weights, atol=1e-11)
+        assert found.nu.shape == (len(columns),)
+    free = solve_cost_aware(alpha, np.zeros(n), covariance, gross=1.0)
+    assert free.kkt < 1e-9 and free.objective > one.objective and not free.nu.any()

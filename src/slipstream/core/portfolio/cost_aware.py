@@ -129,10 +129,12 @@ def solve_problem(task: Problem, start: Array | None = None) -> Solution:
     """The optimum. ``start`` is the ``state`` of a similar problem. Raises OptimiserFailed."""
     c = task.covariance
     n, k = c.loadings.shape
-    size = k + task.exposures.shape[1] + 1
+    binds = task.exposures.any(axis=0)  # an exposure that nothing has restricts nothing, and its multiplier is free
+    exposures = np.ascontiguousarray(task.exposures[:, binds])
+    size = k + exposures.shape[1] + 1
     rows = np.empty((n, size))
     rows[:, :k] = c.loadings
-    rows[:, k:-1] = task.exposures
+    rows[:, k:-1] = exposures
     state = np.zeros(size)
     if start is not None and start.shape == (size,):
         state[:] = start
@@ -161,7 +163,7 @@ def solve_problem(task: Problem, start: Array | None = None) -> Solution:
         task.alpha,
         c.loadings,
         c.specific,
-        task.exposures,
+        exposures,
         task.fee,
         task.impact,
         task.held,
@@ -178,11 +180,13 @@ def solve_problem(task: Problem, start: Array | None = None) -> Solution:
             f"no optimum proved in {steps} steps: conditions violated by {kkt:.2g}, duality gap {gap:.2g} (relative). "
             f"{_advice(task)}"
         )
+    nu = np.zeros(len(binds))
+    nu[binds] = state[k:-1]
     return Solution(
         weights=weights,
         status="optimal" if max(kkt, gap) <= 1e-9 else "inaccurate",
         objective=task.objective(weights),
-        nu=state[k:-1].copy(),
+        nu=nu,
         mu=float(state[-1]),
         kkt=kkt,
         gap=gap,
