@@ -23,7 +23,7 @@ GROUPS = {
     "research": ("reproduce",),
     "breaks": ("explain", "resolve"),
     "costs": ("calibrate", "show", "compare"),
-    "lake": ("show", "verify", "adopt", "bars"),
+    "lake": ("show", "verify", "check", "adopt", "bars", "export"),
 }
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`(?:uv run )?slipstream ([a-z][a-z-]*)((?: [^`]*)?)`")
