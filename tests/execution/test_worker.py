@@ -113,6 +113,14 @@ def test_large_targets_are_cut_to_the_largest_order() -> None:
     assert only(want(kernel, puppet, target("4", 1.0))).sz == Decimal("1.4917")
 
 
+def test_a_child_that_was_cut_keeps_its_place_when_the_price_moves() -> None:
+    kernel, puppet = ready(limits=limits(max_order=D(3000)))
+    child = only(want(kernel, puppet, target("4", 0.0)))
+    kernel.step(Ack(child.cloid, 7, T0))
+    assert wire(kernel.step(bbo(2004.0, 2005.0, T0 + SECOND // 2))) == []  # 3,000 USD are fewer coins now
+    assert want(kernel, puppet, target("1", 0.0), T0 + SECOND // 2) == [Cancel(child.cloid, "ETH")]
+
+
 def test_a_reached_or_worthless_target_leaves_nothing_resting() -> None:
     kernel, puppet = ready("1")
     assert want(kernel, puppet, target("1", 1.0)) == []

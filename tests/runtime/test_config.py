@@ -84,6 +84,7 @@ def test_a_good_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("version: 1\ngross_cap: 1\n", "brawler.yml:2:1: unknown key `gross_cap`; did you mean `portfolio.gross_cap`?"),
         ("version: 1\nbase_spred: 1\n", "brawler.yml:2:1: unknown key `base_spred`; did you mean `base_spread`?"),
         (
             "version: 1\nportfolio:\n  gros_cap: 1\n",

@@ -85,14 +85,17 @@ class Worker:
             for child in children:
                 self._desk.cancel(child)
         elif children:
-            self._review(job, children[0], place)
+            self._review(job, children[0], place, abs(job.target.position - self._desk.ledger.position(coin)))
         elif job.until_ns <= self._desk.now_ns:
             self._send(job, place)
 
-    def _review(self, job: Job, child: Working, place: Place) -> None:
-        """Cancel a child that no longer fits; never a modify, whose two halves might both fill."""
+    def _review(self, job: Job, child: Working, place: Place, gap: Decimal) -> None:
+        """Cancel a child that no longer fits; never a modify, whose two halves might both fill.
+
+        What the largest order allows changes with every price: a child within the gap keeps its place in the queue.
+        """
         order = child.order
-        fits = order.side is place.side and order.remaining <= place.sz and place.tif is not Tif.IOC
+        fits = order.side is place.side and order.remaining <= max(place.sz, gap) and place.tif is not Tif.IOC
         settled = self._desk.now_ns - job.priced_ns < self._desk.config.requote_ns
         if not fits or (order.px != place.px and not settled):
             self._desk.cancel(child)

@@ -121,7 +121,5 @@ def main(words: Sequence[str] | None = None) -> None:
             for horizon in options.H:
                 print(f"wrote {build(bars, horizon, options.K, options.weight_method, options.output)}")
                 bar.advance(task)
-        for note in bars.notes:
-            print(f"note: {note}")
 
     asked(act, parser.prog)

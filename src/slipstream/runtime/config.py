@@ -162,9 +162,9 @@ def _check_keys(node: Any, model: type[BaseModel], name: str, loc: Loc, root: Co
         if key not in known:
             if model.model_config.get("extra") == "allow":
                 continue
-            raise ConfigError(
-                f"{_where(root, name, (*loc, key))}: unknown key `{_dotted((*loc, key))}`{_hint(key, known)}"
-            )
+            other = "" if loc else _elsewhere(key, model)
+            where = _where(root, name, (*loc, key))
+            raise ConfigError(f"{where}: unknown key `{_dotted((*loc, key))}`{_hint(key, known, other)}")
         inner, held = _inner(known[key])
         if inner is None:
             continue
@@ -179,7 +179,18 @@ def _check_keys(node: Any, model: type[BaseModel], name: str, loc: Loc, root: Co
                 _check_keys(item, inner, name, (*here, item_key), root)
 
 
-def _hint(key: object, known: Iterable[str]) -> str:
+def _elsewhere(key: object, model: type[BaseModel]) -> str:
+    """Where in the blocks of the model a key of this very name stands; empty if nowhere."""
+    for name, annotation in _keys(model).items():
+        inner, held = _inner(annotation)
+        if inner is not None and held == "one" and str(key) in _keys(inner):
+            return f"{name}.{key}"
+    return ""
+
+
+def _hint(key: object, known: Iterable[str], other: str = "") -> str:
+    if other:
+        return f"; did you mean `{other}`?"
     names = sorted(known)
     near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.6)
     return f"; did you mean `{near[0]}`?" if near else f"; known keys here: {', '.join(names)}"
@@ -189,7 +200,8 @@ def _check_override(loc: Loc, model: type[BaseModel]) -> None:
     known = _keys(model)
     for depth, key in enumerate(loc):
         if key not in known:
-            raise ConfigError(f"flag: unknown key `{_dotted(loc[: depth + 1])}`{_hint(key, known)}")
+            other = "" if depth else _elsewhere(key, model)
+            raise ConfigError(f"flag: unknown key `{_dotted(loc[: depth + 1])}`{_hint(key, known, other)}")
         inner, held = _inner(known[str(key)])
         if inner is None or held != "one":
             return

@@ -180,7 +180,7 @@ def solve_problem(task: Problem, start: Array | None = None) -> Solution:
             f"no optimum proved in {steps} steps: conditions violated by {kkt:.2g}, duality gap {gap:.2g} (relative). "
             f"{_advice(task)}"
         )
-    nu = np.zeros(len(binds))
+    nu = np.zeros(task.exposures.shape[1])
     nu[binds] = state[k:-1]
     return Solution(
         weights=weights,
