@@ -20,6 +20,7 @@ EVENTS: list[events.Event] = [
     events.Trade("hl", "BTC", 97901.0, 0.1, Side.BUY, 2**53, 1, 2),
     events.AssetContext("hl", "BTC", 1.0, 1.1, 1.25e-5, 21034.5, 1, 2),
     events.Candle("hl", "BTC", 14_400_000_000_000, 0, 97900.0, 98000.5, 97800.0, 97901.0, 12.5, 1, 2),
+    events.FundingRate("hl", "BTC", 1.25e-5, 1, 2),
     events.Ack(CLOID, 77, 3),
     events.Reject(CLOID, "Insufficient margin to place order. asset=0", 3),
     events.CancelReject(CLOID, "gone", 3),

@@ -218,6 +218,7 @@ async def test_a_book_that_cannot_be_read_keeps_no_lease_from_being_renewed(
     ):
         await auditor.publish(topics.audit, audit(1), retain=True)
         await until(lambda: "BTC" in asked_for and "ETH" in asked_for)
+        await until(lambda: bool(ear.of(Mandate)))
         seen = max(one.version for one in ear.of(Mandate))
         await until(lambda: max(one.version for one in ear.of(Mandate)) > seen)
         await until(lambda: process.status()["capacity_usd"].keys() == {"ETH"})

@@ -110,6 +110,9 @@ def choose(
             rows[i, j] = loadings[i, j]
             exposure[j] += loadings[i, j] * held[i]
         rows[i, k] = beta[i] if may[i] != 0.0 else 0.0
+    if not (may > 0.0).any():
+        weights[:] = low  # nothing is left to choose: every bound is a point
+        return 0.0
     error = np.inf
     for attempt in range(2):
         if attempt == 1:
