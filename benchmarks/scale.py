@@ -157,6 +157,7 @@ async def measure(count: int, seconds: float, folder: Path) -> dict[str, Any]:
                 "state_dir": str(folder),
                 "account": "0x" + "1" * 40,
                 "pods": pods,
+                "audit": {"ip_weight": 1_200},  # as on an address of its own
             }
         )
     )

@@ -40,7 +40,6 @@ from slipstream.venues.hyperliquid.limits import Weights
 from slipstream.venues.hyperliquid.reader import AccountReader
 from slipstream.venues.hyperliquid.rest import Rest
 
-IP_WEIGHT = 400  # of the 1,200 request weight a minute that this machine's address has
 KEEP_ROWS = 20_000
 CHECKPOINT_ROWS = 1_000
 REPEAT_EVERY = 10  # cycles: a breaker that was away must hear of an order to flatten as well
@@ -271,10 +270,10 @@ async def run_auditor(options: FundOptions, *, status_port: int = 0) -> None:
     log = logger(process=WHO)
     async with hosted(fund, WHO, local=is_local(fund.hl_url)) as host, aiohttp.ClientSession() as session:
         terms = terms_of(fund, host.speed)
-        rest = Rest(session, fund.hl_url, Weights(time.monotonic, IP_WEIGHT, reserve=0), timeout=5.0)
+        rest = Rest(session, fund.hl_url, Weights(time.monotonic, fund.audit.ip_weight, reserve=0), timeout=5.0)
         behind_ns = int(SECOND * host.speed) // 10
         accounts = tuple(dict.fromkeys(pod.account for pod in terms.pods))
-        pause = sweep_pause(len(accounts))
+        pause = sweep_pause(len(accounts), fund.audit.ip_weight)
         readers = {
             account: AccountReader(rest, fund.hl_url, account, host.clock.now, behind_ns=behind_ns, sweep_every=pause)
             for account in accounts
@@ -299,9 +298,9 @@ async def run_auditor(options: FundOptions, *, status_port: int = 0) -> None:
                 group.create_task(process.watch(), name="watch")
 
 
-def sweep_pause(accounts: int) -> float:
+def sweep_pause(accounts: int, ip_weight: int) -> float:
     """Wall seconds between two sweeps of an account, so that all fit the request weight: one weighs about 30."""
-    return max(8.0, accounts * 30.0 * 60.0 / (0.8 * (IP_WEIGHT - 100)))
+    return max(8.0, accounts * 30.0 * 60.0 / (0.8 * (ip_weight - 100)))
 
 
 def auditor(

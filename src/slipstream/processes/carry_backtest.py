@@ -6,19 +6,21 @@ bars until then; by kernel the first one trades to the end. Until there is a mod
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from slipstream.core.forecast.artefact import Artefact, encode
+from slipstream.core.forecast.features import FeatureSpec
 from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.model.errors import ConfigError
 from slipstream.processes import bar_backtest
 from slipstream.processes.backtest_request import BacktestRequest
 from slipstream.processes.bar_market import market_of, settings_of
-from slipstream.research.predictor import Dataset, TrainTerms, dataset, rates_of, train
+from slipstream.research.predictor import Dataset, TrainTerms, data_hash, dataset, rates_of, train
 from slipstream.simulation.vectorised import Plan
 from slipstream.strategies.carry.config import CarryConfig
 from slipstream.strategies.carry.target import Bounds, Signals
@@ -72,7 +74,7 @@ def decisions(bars: Bars, config: CarryConfig) -> Plan:
 
     A book starts from what was held: the last weights, moved by prices since.
     """
-    data, rates = dataset(bars, config.spec()), rates_of(bars)
+    past, rates = Past(data_hash(bars), config.spec(), bars), rates_of(bars)
     signals = Signals(bars.coins, with_model(config, None))
     capital, n = float(config.trade.capital), len(bars.coins)
     bounds = Bounds(capital, float(config.gross_cap) / capital, np.full(n, float(config.coin_cap) / capital))
@@ -90,7 +92,7 @@ def decisions(bars: Bars, config: CarryConfig) -> Plan:
             continue
         if trained < 0 or (t - trained) * bars.hours >= RETRAIN_DAYS * 24.0:
             trained = t
-            signals.adopt(_model(bars, config, data, t))
+            signals.adopt(_model(past, t))
         closed = int(bars.opened[t]) + round(bars.hours * HOUR_MS)
         if closed % every == 0:
             book = signals.book(closed, held, bounds)
@@ -100,8 +102,22 @@ def decisions(bars: Bars, config: CarryConfig) -> Plan:
     return Plan(targets=targets, sigma_day=sigma, daily_usd=usd)
 
 
-def _model(bars: Bars, config: CarryConfig, data: Dataset, t: int) -> Artefact:
+@dataclass(frozen=True)
+class Past:
+    """What models depend on: the bars, told apart by their hash, and the features. Trials of a sweep share both."""
+
+    data_hash: str
+    spec: FeatureSpec
+    bars: Bars = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _dataset(past: Past) -> Dataset:
+    return dataset(past.bars, past.spec)
+
+
+@lru_cache(maxsize=128)
+def _model(past: Past, t: int) -> Artefact:
     """Trained on the bars up to and with ``t``: targets that reach beyond it are cut."""
-    past = data.known_at(t, config.spec().width)
-    terms = TrainTerms(draws=400)
-    return train(bars.until(t + 1), config.spec(), terms, np.random.default_rng(SEED), data=past)
+    data = _dataset(past).known_at(t, past.spec.width)
+    return train(past.bars.until(t + 1), past.spec, TrainTerms(draws=400), np.random.default_rng(SEED), data=data)

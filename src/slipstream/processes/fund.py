@@ -109,6 +109,7 @@ class AuditBlock(Block):
     max_skew_s: Seconds = 2.0
     escalate_s: Seconds = 20.0
     pnl_tolerance: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = Decimal("0.05")
+    ip_weight: Annotated[int, Field(ge=200, le=1_200)] = 400
 
 
 class BreakerBlock(Block):

@@ -20,7 +20,6 @@ from slipstream.model.messages import AuditReport, Beat, Configure, PodReport
 from slipstream.model.order import Tif
 from slipstream.model.topics import Topics
 from slipstream.processes.auditor import (
-    IP_WEIGHT,
     AuditorProcess,
     AuditTerms,
     heard_from,
@@ -195,6 +194,6 @@ def test_times_of_the_config_are_wall_seconds(tmp_path: Path) -> None:
 
 
 def test_sweeps_of_many_accounts_fit_the_request_weight() -> None:
-    assert sweep_pause(1) == sweep_pause(0) == 8.0
+    assert sweep_pause(1, 400) == sweep_pause(0, 400) == 8.0
     for accounts in (2, 10, 50):
-        assert accounts * 30.0 * 60.0 / sweep_pause(accounts) <= IP_WEIGHT - 100
+        assert accounts * 30.0 * 60.0 / sweep_pause(accounts, 400) <= 300
