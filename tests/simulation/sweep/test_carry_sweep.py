@@ -11,14 +11,12 @@ from msgspec.structs import replace
 from small_sweep import Inline, same
 
 from slipstream.core.forecast.artefact import encode
-from slipstream.core.signals.bars import Bars
 from slipstream.processes import carry_backtest
 from slipstream.processes.backtest_request import BacktestRequest
 from slipstream.processes.sweep_run import Sweep, SweepTerms, run_sweep
 from slipstream.research.predictor import TrainTerms, train
 from slipstream.simulation.sweep.knobs import parse_knobs
 from slipstream.simulation.sweep.search import SearchTerms
-from slipstream.strategies.carry.config import CarryConfig
 from slipstream.strategies.registry import find
 
 HOUR_MS = 3_600_000
@@ -71,9 +69,9 @@ def test_no_stored_model_has_a_say(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     trained: list[tuple[int, int]] = []
     real = carry_backtest._model
 
-    def watched(bars: Bars, config: CarryConfig, data: Any, t: int) -> Any:
-        model = real(bars, config, data, t)
-        trained.append((model.trained_to_ms, int(bars.opened[t]) + 4 * HOUR_MS))
+    def watched(past: carry_backtest.Past, t: int) -> Any:
+        model = real(past, t)
+        trained.append((model.trained_to_ms, int(past.bars.opened[t]) + 4 * HOUR_MS))
         return model
 
     monkeypatch.setattr(carry_backtest, "_model", watched)
