@@ -1,0 +1,1 @@
+"""Strategies run on tapes tick by tick, and what their fills say."""
