@@ -1,0 +1,247 @@
+"""Writes a tape chunk by chunk: it appears whole under its name, or not at all.
+
+Rows go to ``.NAME.part`` beside the tape, in bounded memory; leaving the context writes the header, syncs and renames.
+A writer that was killed leaves only that folder, which no reader looks at; the next writer of the same tape removes it
+and starts from the beginning.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from slipstream.data.tape.fault import TapeError
+from slipstream.data.tape.header import (
+    DATA,
+    DTYPES,
+    FILE,
+    KINDS,
+    Chunk,
+    Clock,
+    Finding,
+    Header,
+    Layout,
+    Packing,
+    Source,
+    header_bytes,
+)
+from slipstream.data.tape.packing import pack
+from slipstream.data.tape.scale import MAX_LOTS, Market
+from slipstream.lob.replay.rows import CLEAR, FUNDING, KIND, MORE, TRADE
+
+CHUNK_ROWS = 1 << 20
+Rows = npt.NDArray[np.void]
+
+
+class Tally:
+    """What an open writer has seen: chunks, kinds, the last row."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.chunks: list[Chunk] = []
+        self.kinds = np.zeros(KIND + 1, np.int64)
+        self.last: Any = None
+
+    def take(self, rows: Rows) -> None:
+        """Count rows. Raises TapeError for the first that no tape may hold, naming its place in the tape."""
+        wrong = _wrong(rows, self.last)
+        for reason, bad in wrong:
+            if bad.any():
+                at = int(np.argmax(bad))
+                raise TapeError(f"row {self.rows + at}: {reason}: {_shown(rows[at])}")
+        self.kinds += np.bincount(rows["kind"] & KIND, minlength=KIND + 1)
+        self.rows += len(rows)
+        self.last = rows[-1].copy()
+
+
+def _shown(row: Any) -> str:
+    return ", ".join(f"{name} {row[name]}" for name in row.dtype.names)
+
+
+def _wrong(rows: Rows, last: Any) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    kind, tick, lots, side = rows["kind"] & KIND, rows["tick"], rows["lots"], rows["side"]
+    level = (kind != FUNDING) & (kind != CLEAR) & (lots != 0)
+    out = [
+        ("a kind that is not known", ~np.isin(kind, tuple(KINDS.values())) | (rows["kind"] < 0)),
+        ("a side that is neither 1 nor -1", (np.abs(side) != 1) & (kind != FUNDING)),
+        ("lots below 0 or beyond what a row may hold", ((lots < 0) & (kind != FUNDING)) | (np.abs(lots) > MAX_LOTS)),
+        ("a trade of no lots", (kind == TRADE) & (lots == 0)),
+        ("a tick that is no price", (tick < -1) | (level & (tick < 1))),
+    ]
+    for name, clock in (("exch_ns", "the exchange's time"), ("local_ns", "the time of hearing")):
+        before = rows[name][0] if last is None else last[name]
+        out.append((f"{clock} is before that of the row above", np.diff(rows[name], prepend=before) < 0))
+    first = False if last is None else bool(last["kind"] & MORE)
+    inside = np.concatenate([[first], (rows["kind"][:-1] & MORE) != 0])
+    before = rows["exch_ns"][0] if last is None else last["exch_ns"]
+    out.append(("a message of several times", inside & (np.diff(rows["exch_ns"], prepend=before) != 0)))
+    return out
+
+
+class TapeWriter:
+    """Takes the rows of one market, in their order. A context manager: leaving it without an error makes the tape.
+
+    ``append`` takes any number of rows; ``findings``, ``clock`` and ``sources`` may be set until the context is left.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        market: Market,
+        *,
+        layout: Layout = "rows",
+        packing: Packing = "none",
+        format: str = "",
+        replace: bool = False,
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> None:
+        """``folder`` is the tape's own. Raises TapeError if it is there already and ``replace`` does not say so."""
+        if folder.exists() and not replace:
+            raise TapeError(f"{folder}: is there already; name another folder, or say --replace")
+        self.folder = folder
+        self.market = market
+        self.layout: Layout = layout
+        self.packing: Packing = packing
+        self.format = format
+        self.findings: Sequence[Finding] = ()
+        self.sources: Sequence[Source] = ()
+        self.clock = Clock()
+        self._part = folder.with_name(f".{folder.name}.part")
+        self._tally = Tally()
+        self._chunk_rows = chunk_rows
+        self._kept = np.empty(chunk_rows, DTYPES[layout])
+        self._held = 0
+        self._lock = -1
+        self._file: Any = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has taken."""
+        return self._tally.rows
+
+    def __enter__(self) -> TapeWriter:
+        """Make the folder it writes in. Raises TapeError (another writer is at work, not to be written), OSError."""
+        try:
+            self._part.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TapeError(f"{self.folder}: cannot be written: {error.strerror}; choose another folder") from None
+        self._lock = os.open(self._part, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise TapeError(f"{self.folder}: another writer makes this tape; wait for it, or stop it") from None
+        for left in self._part.iterdir():  # of a writer that was killed
+            left.unlink()
+        self._file = (self._part / DATA[self.packing]).open("wb")
+        return self
+
+    def append(self, rows: Rows) -> None:
+        """Take rows of the tape's dtype. Raises TapeError (a row that no tape may hold, and its place), OSError."""
+        if rows.dtype != self._kept.dtype:
+            raise TapeError(f"{self.folder}: rows of {rows.dtype}; a tape of {self.layout} takes {self._kept.dtype}")
+        if not len(rows):
+            return
+        try:
+            self._tally.take(rows)
+        except TapeError as error:
+            raise TapeError(f"{self.folder}: {error}") from None
+        at = 0
+        while at < len(rows):
+            part = rows[at : at + self._chunk_rows - self._held]
+            self._kept[self._held : self._held + len(part)] = part
+            self._held += len(part)
+            at += len(part)
+            if self._held == self._chunk_rows:
+                self._flush()
+
+    def _flush(self) -> None:
+        rows = self._kept[: self._held]
+        if not len(rows):
+            return
+        rows["market"] = 0
+        plain = rows.tobytes() if self.packing == "none" else b""
+        data = plain or pack(rows)
+        chunks = self._tally.chunks
+        chunks.append(
+            Chunk(
+                rows=len(rows),
+                offset=chunks[-1].offset + chunks[-1].size if chunks else 0,
+                size=len(data),
+                crc32=zlib.crc32(plain or rows.tobytes()),
+                first_ns=int(rows["exch_ns"][0]),
+                last_ns=int(rows["exch_ns"][-1]),
+                first_local_ns=int(rows["local_ns"][0]),
+                last_local_ns=int(rows["local_ns"][-1]),
+            )
+        )
+        self._file.write(data)
+        self._held = 0
+
+    def header(self) -> Header:
+        """What the rows so far, as far as they are in chunks, would be headed by."""
+        tally, chunks = self._tally, self._tally.chunks
+        return Header(
+            market=self.market,
+            layout=self.layout,
+            packing=self.packing,
+            rows=sum(chunk.rows for chunk in chunks),
+            kinds={name: int(tally.kinds[code]) for name, code in KINDS.items() if tally.kinds[code]},
+            first_ns=chunks[0].first_ns if chunks else 0,
+            last_ns=chunks[-1].last_ns if chunks else 0,
+            first_local_ns=chunks[0].first_local_ns if chunks else 0,
+            last_local_ns=chunks[-1].last_local_ns if chunks else 0,
+            chunks=tuple(chunks),
+            format=self.format,
+            sources=tuple(self.sources),
+            findings=tuple(self.findings),
+            clock=msgspec.structs.replace(self.clock, rows=self.clock.rows or tally.rows),
+        )
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Make the tape, or nothing. Raises TapeError (the last message does not end), OSError."""
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            self._file.close()
+            shutil.rmtree(self._part, ignore_errors=True)
+            os.close(self._lock)
+
+    def _finish(self) -> None:
+        last = self._tally.last
+        if last is not None and last["kind"] & MORE:
+            raise TapeError(f"{self.folder}: row {self.rows - 1}: the last message does not end")
+        self._flush()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        with (self._part / FILE).open("wb") as file:
+            file.write(header_bytes(self.header()))
+            file.flush()
+            os.fsync(file.fileno())
+        _sync(self._part)
+        old = self.folder.with_name(f".{self.folder.name}.old")
+        if self.folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(self.folder, old)
+        os.rename(self._part, self.folder)
+        _sync(self.folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
