@@ -24,7 +24,7 @@ def new_index(orders: int) -> npt.NDArray[Any]:
 @njit(cache=True, forceinline=True)
 def _home(mask: int, order: int) -> int:
     """Where the search for an order begins."""
-    return np.int64((np.uint64(order) * _GOLDEN) >> np.uint64(20)) & mask
+    return int((np.uint64(order) * _GOLDEN) >> np.uint64(20)) & mask
 
 
 @njit(cache=True)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from slipstream.lob.matching import MAX_LOTS
 from slipstream.lob.queues import rest, slot_of, unlink
+from slipstream.lob.record import MAX_LOTS
 from slipstream.lob.replay.order_index import find, forget
 from slipstream.lob.replay.order_rows import ADD, CANCEL, EXECUTE, PRINT, REPLACE
 from slipstream.lob.replay.rows import DEPTH, MORE, TRADE
