@@ -45,7 +45,16 @@ def chapters_html(title: str, about: str, verdict: str, chapters: Sequence[Chapt
 
 def chapters_markdown(title: str, about: str, verdict: str, chapters: Sequence[Chapter]) -> str:
     """The same words and tables for a terminal or a pull request."""
-    out = [f"# {title}", "", about, "", f"**{verdict}**"]
+    return "\n".join([f"# {title}", "", about, "", f"**{verdict}**", *_lines(chapters)]) + "\n"
+
+
+def appended_markdown(page: str, chapters: Sequence[Chapter]) -> str:
+    """A page of Markdown with chapters behind it."""
+    return "\n".join([page.rstrip("\n"), *_lines(chapters)]) + "\n"
+
+
+def _lines(chapters: Sequence[Chapter]) -> list[str]:
+    out: list[str] = []
     for one in chapters:
         out += ["", f"## {one.title}", *(part for line in one.lines for part in ("", line))]
         for rows in one.tables:
@@ -54,7 +63,7 @@ def chapters_markdown(title: str, about: str, verdict: str, chapters: Sequence[C
             out += ["", " · ".join(f"[{name}]({target})" for name, target in one.links)]
         if one.said:
             out += ["", *(f"- {line}" for line in one.said)]
-    return "\n".join(out) + "\n"
+    return out
 
 
 def _table(rows: Rows) -> list[str]:

@@ -125,9 +125,10 @@ def _environment(escape: bool) -> Any:
     return made
 
 
-def html(found: Report, pictures: Mapping[str, Picture]) -> str:
-    """The page. Everything that is not a picture of ours is escaped."""
-    return str(_environment(True).get_template("page.html.j2").render(r=found, pictures=_safe(pictures))) + "\n"
+def html(found: Report, pictures: Mapping[str, Picture], chapters: Sequence[object] = ()) -> str:
+    """The page, with `Chapter`s of the strategy's own. Everything that is not a picture of ours is escaped."""
+    made = _environment(True).get_template("page.html.j2")
+    return str(made.render(r=found, pictures=_safe(pictures), chapters=chapters)) + "\n"
 
 
 def rendered(template: str, **values: Any) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from slipstream.core.portfolio.record import BacktestRecord
+from slipstream.research.report.chapters import Chapter, appended_markdown
 from slipstream.research.report.figures import Report, report
 from slipstream.research.report.gallery import gallery
 from slipstream.research.report.page import html, markdown
@@ -34,20 +35,22 @@ def write_report(
     others: Sequence[BacktestRecord] = (),
     sweep: Sweep | npt.ArrayLike | None = None,
     seed: int = 0,
+    chapters: Sequence[Chapter] = (),
 ) -> ReportPaths:
     """Write ``report.html``, ``report.md`` and ``report.json`` into ``directory``, which is made if it is not there.
 
     ``others`` are records to compare with (paired by time), ``sweep`` the returns of every trial that the record was
     chosen from (`Sweep`, or a bare matrix of the record's periods by trials), ``seed`` that of the resamples: the same
-    arguments give the same files. Each file is replaced whole. Raises ValueError where records or sweep do not fit
-    (which, and how to mend), OSError where nothing can be written.
+    arguments give the same files. ``chapters`` are the strategy's own: the page has them before what was assumed, the
+    Markdown at its end, the JSON their tables. Each file is replaced whole. Raises ValueError where records or sweep do
+    not fit (which, and how to mend), OSError where nothing can be written.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     found = report(record, rng, others=others, sweep=sweep)
     pages = {
-        "report.html": html(found, gallery(found, record, others)),
-        "report.md": markdown(found),
-        "report.json": as_json(found),
+        "report.html": html(found, gallery(found, record, others), chapters),
+        "report.md": appended_markdown(markdown(found), chapters),
+        "report.json": as_json(found, chapters),
     }
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +61,13 @@ def write_report(
     return ReportPaths(*(folder / name for name in pages))
 
 
-def as_json(found: Report) -> str:
-    """The figures as strict JSON."""
+def as_json(found: Report, chapters: Sequence[Chapter] = ()) -> str:
+    """The figures as strict JSON; ``chapters`` by title with their sentences and tables."""
     # numpy's scalars get into records through mappings that nobody checks
-    return json.dumps(msgspec.to_builtins(found, enc_hook=float), indent=1, allow_nan=False) + "\n"
+    told = msgspec.to_builtins(found, enc_hook=float)
+    if chapters:
+        told["chapters"] = {
+            one.title: {"lines": one.lines, "tables": [list(map(dict, rows)) for rows in one.tables], "said": one.said}
+            for one in chapters
+        }
+    return json.dumps(told, indent=1, allow_nan=False) + "\n"
