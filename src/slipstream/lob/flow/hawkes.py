@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from slipstream.lob.flow.draws import uniform
 from slipstream.lob.record import sources_mark
 
 MAX_KINDS = 8
@@ -41,17 +42,6 @@ HAWKES_DTYPE = np.dtype(
 
 
 @njit(cache=True)
-def _uniform(h: Any) -> float:
-    """The next number in (0, 1) of the record's stream (splitmix64)."""
-    h.rng += np.uint64(0x9E3779B97F4A7C15)
-    z = h.rng
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return ((z >> np.uint64(11)) + 0.5) / 9007199254740992.0
-
-
-@njit(cache=True)
 def rate_at(h: Any, kind: int, at_s: float) -> float:
     """The rate of a kind at a time from ``now_s`` on, if nothing came in between."""
     rate = h.mu[kind] * h.boost
@@ -69,9 +59,9 @@ def arm(h: Any) -> None:
     for i in range(h.kinds):
         bound += rate_at(h, i, at)
     while bound > 0.0:
-        at -= math.log(_uniform(h)) / bound
+        at -= math.log(uniform(h)) / bound
         # one number thins and names the kind: it falls below the sum of the rates with the right probability
-        left = _uniform(h) * bound
+        left = uniform(h) * bound
         total = 0.0
         for i in range(h.kinds):
             rate = rate_at(h, i, at)
