@@ -46,10 +46,12 @@ def unpack(data: bytes, dtype: np.dtype[np.void], count: int, where: str) -> npt
 
 
 def _column(rows: npt.NDArray[np.void], name: str) -> npt.NDArray[Any]:
-    values = rows[name]
+    values: npt.NDArray[Any] = rows[name]
     if name == "local_ns":
-        return values - rows["exch_ns"]
-    return np.diff(values, prepend=values.dtype.type(0)) if name in WALKING else values
+        values = values - rows["exch_ns"]
+    elif name in WALKING:
+        values = np.diff(values, prepend=values.dtype.type(0))
+    return values
 
 
 def _shuffled(values: npt.NDArray[Any]) -> bytes:

@@ -67,7 +67,7 @@ class Tape:
         except (OSError, ValueError) as error:
             raise TapeError(f"{where}: cannot be read: {error}") from None
         if number in self._unchecked:
-            if zlib.crc32(rows.view(np.uint8)) != chunk.crc32:
+            if zlib.crc32(rows.data) != chunk.crc32:
                 first = sum(one.rows for one in self.header.chunks[:number])
                 raise TapeError(
                     f"{where} (rows {first} to {first + chunk.rows - 1}): its checksum does not hold: damaged; "
