@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-_GOLDEN = 0x9E3779B97F4A7C15
-_STREAM = 0xD1B54A32D192ED03
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 
+def _mix(z: int) -> int:
+    z = (z + 0x9E3779B97F4A7C15) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
+
+
 def stream(seed: int, place: int) -> int:
-    """The start of stream number ``place`` of a seed: streams are far apart for all practical purposes."""
-    return (seed * _GOLDEN + (place + 1) * _STREAM) & _MASK
+    """The start of stream number ``place`` of a seed. Seeds are mixed: neighbours have nothing in common."""
+    return _mix(_mix(seed & _MASK) ^ _mix((place + 0x5851F42D4C957F2D) & _MASK))
 
 
 @njit(cache=True)
