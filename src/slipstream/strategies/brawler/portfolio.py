@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from numba.extending import register_jitable
+
 from slipstream.strategies.brawler.config import Portfolio as Terms
 from slipstream.strategies.brawler.switches import Patience, Switch, above
 
@@ -13,6 +15,9 @@ def size_factor(usage: float, start: float, floor: float) -> float:
     if usage <= start:
         return 1.0
     return max(floor, 1.0 - (usage - start) / (1.0 - start))
+
+
+register_jitable(size_factor)  # stays plain Python, and may be called from compiled code
 
 
 def gross_usage(holdings: Iterable[tuple[float, float | None]], cap: float) -> float:

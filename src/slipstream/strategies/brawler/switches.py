@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import IntEnum
+from typing import Any
 
 import msgspec
+import numpy as np
+from numba.extending import register_jitable
+
+from slipstream.strategies.brawler.plain import plain
+
+NEVER = -1
+SWITCH_DTYPE = np.dtype(
+    [
+        ("first_ns", np.int64),  # the patience
+        ("longest_ns", np.int64),
+        ("memory_ns", np.int64),
+        ("is_open", np.int64),
+        ("backoff_ns", np.int64),
+        ("since_ns", np.int64),
+        ("clear_ns", np.int64),  # since when the trouble is over, or NEVER
+        ("resumed_ns", np.int64),  # or NEVER
+    ]
+)
+SUSPENDED, RESUMED, UNCHANGED = 1, -1, 0
 
 
-class Finding(Enum):
+class Finding(IntEnum):
     """What one look at a condition says. Between CLEAR and BAD lies hysteresis: nothing changes."""
 
     CLEAR = 0
@@ -15,11 +35,48 @@ class Finding(Enum):
     BAD = 2
 
 
-def above(value: float, limit: float, resume: float) -> Finding:
+CLEAR, BETWEEN, BAD = 0, 1, 2  # the same for compiled code
+
+
+def level(value: float, limit: float, resume: float) -> int:
     """BAD from ``limit`` on, CLEAR below ``resume``. A value that is not a number is BAD."""
     if value < resume:
-        return Finding.CLEAR
-    return Finding.BETWEEN if value < limit else Finding.BAD
+        return CLEAR
+    return BETWEEN if value < limit else BAD
+
+
+def above(value: float, limit: float, resume: float) -> Finding:
+    """`level` as a Finding."""
+    return Finding(level(value, limit, resume))
+
+
+def turn(state: Any, finding: int, now_ns: int) -> int:
+    """Take one look at the condition of a `SWITCH_DTYPE`: SUSPENDED, RESUMED or UNCHANGED."""
+    if not state.is_open:
+        if finding != BAD:
+            return UNCHANGED
+        if state.resumed_ns != NEVER and now_ns - state.resumed_ns <= state.memory_ns:
+            state.backoff_ns = min(state.backoff_ns * 2, state.longest_ns)
+        else:
+            state.backoff_ns = state.first_ns
+        state.is_open = 1  # open: no current flows, quoting is suspended
+        state.since_ns = now_ns
+        state.clear_ns = NEVER
+        return SUSPENDED
+    if finding != CLEAR:
+        state.clear_ns = NEVER
+        return UNCHANGED
+    if state.clear_ns == NEVER:
+        state.clear_ns = now_ns
+    if now_ns - state.clear_ns < state.backoff_ns:
+        return UNCHANGED
+    state.is_open = 0
+    state.resumed_ns = now_ns
+    return RESUMED
+
+
+for _function in (level, turn):
+    register_jitable(_function)  # stays plain Python, and may be called from compiled code
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -31,40 +88,38 @@ class Patience(msgspec.Struct, frozen=True):
     memory_ns: int
 
 
+def closed(patience: Patience) -> Any:
+    """The state of a switch that has not seen trouble."""
+    given = msgspec.structs.asdict(patience)
+    return plain(SWITCH_DTYPE, **given, backoff_ns=patience.first_ns, clear_ns=NEVER, resumed_ns=NEVER)
+
+
 class Switch:
     """One condition's latch. ``look`` says what changed: True suspended, False resumed, None nothing."""
 
     def __init__(self, reason: str, patience: Patience) -> None:
         self.reason = reason
         self.detail = ""
-        self.is_open = False  # open: no current flows, quoting is suspended
-        self._patience = patience
-        self._backoff_ns = patience.first_ns
-        self._clear_ns: int | None = None  # since when the trouble is over
-        self._resumed_ns: int | None = None
-        self.since_ns = 0
+        self.state = closed(patience)
 
     def look(self, finding: Finding, detail: str, now_ns: int) -> bool | None:
         """Take one look at the condition."""
-        if not self.is_open:
-            if finding is not Finding.BAD:
-                return None
-            relapsed = self._resumed_ns is not None and now_ns - self._resumed_ns <= self._patience.memory_ns
-            doubled = min(self._backoff_ns * 2, self._patience.longest_ns)
-            self._backoff_ns = doubled if relapsed else self._patience.first_ns
-            self.is_open, self.detail, self.since_ns, self._clear_ns = True, detail, now_ns, None
-            return True
-        if finding is not Finding.CLEAR:
-            self._clear_ns = None
-            return None
-        if self._clear_ns is None:
-            self._clear_ns = now_ns
-        if now_ns - self._clear_ns < self._backoff_ns:
-            return None
-        self.is_open, self._resumed_ns = False, now_ns
-        return False
+        changed = turn(self.state, finding, now_ns)
+        if changed == SUSPENDED:
+            self.detail = detail
+        return None if changed == UNCHANGED else changed == SUSPENDED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether quoting is suspended."""
+        return bool(self.state.is_open)
+
+    @property
+    def since_ns(self) -> int:
+        """When the last suspension began."""
+        return int(self.state.since_ns)
 
     @property
     def backoff_ns(self) -> int:
         """How long the trouble must be over before this suspension ends."""
-        return self._backoff_ns
+        return int(self.state.backoff_ns)
