@@ -1,311 +1,167 @@
-"""Raw Binance USD-M socket lines, ``<local ns> <json>``, as rows: diffs of depth, best prices, trades.
+"""Raw Binance USD-M socket lines, ``<local ns> <json>``, as tapes: diffs of depth, best prices, trades.
 
 - ``depthUpdate``: each level holds what is told (0: it is gone). ``pu`` of one must be ``u`` of the one before; where
   it is not, updates are missing, both sides are forgotten (CLEAR) and built again from what is told.
-- A snapshot (``lastUpdateId``, ``bids``, ``asks``) in the lines or in a file of its own is laid under the diffs: a
-  level that a diff after it has told stays. Without one the book is built from what the diffs tell.
-- ``bookTicker``: BEST of both sides. ``trade`` (``aggTrade`` where there are no single ones): TRADE; trades that met no
-  book (insurance, ADL) are left out and counted.
+- A snapshot (``lastUpdateId``, ``bids``, ``asks``) among the lines is laid under the diffs: a level that a later diff
+  has told stays. Without one the book is built from what the diffs tell, and is thin at first.
+- ``bookTicker``: BEST of both sides. ``trade`` (``aggTrade`` where there are no single ones): TRADE; trades that met
+  no book (insurance, ADL) are left out and counted.
 - The exchange's time is ``T`` (when it happened), of spot streams ``E`` (when it was sent).
 
-Several streams come down one socket out of order: rows are sorted by the exchange's time (trades before the book they
-changed, books by update id) within a second, and a row is heard no sooner than the ones before it.
+Several streams come down one socket out of order: rows are sorted by the exchange's time (trades before the book that
+they changed, books by update id) within a second, and a row is heard no sooner than the ones before it.
 """
 
 from __future__ import annotations
 
-import gzip
-import heapq
-from collections import Counter
-from collections.abc import Callable, Iterator
-from math import gcd
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import IO, cast
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, MORE, ROW_DTYPE, TRADE
-from slipstream.model.errors import ConfigError
+from slipstream.data.tape.binance_feed import Feed, Fields
+from slipstream.data.tape.binance_lines import SCALE, Steps, look, read_messages, text_of
+from slipstream.data.tape.fault import TapeError
+from slipstream.data.tape.findings import NOTED, SHIFT, UNREADABLE, Findings
+from slipstream.data.tape.header import Finding, Source
+from slipstream.data.tape.hearing import Hearing
+from slipstream.data.tape.origin import source_of
+from slipstream.data.tape.scale import Grid, Market, decimal_of
+from slipstream.data.tape.terms import SECOND, Made, Report, Terms
+from slipstream.data.tape.writer import TapeWriter
+from slipstream.lob.replay.rows import ROW_DTYPE
 
-Rows = npt.NDArray[np.void]
-Levels = list[tuple[str, str]]
-Put = tuple[int, int, int, int]  # kind, side, tick, lots
-Found = Callable[[int, str, str], None]
-"""Called with a line's number, what is wrong with it and what was done."""
-
-SCALE = 10  # decimals kept while a grid is not known yet
-WINDOW_NS = 1_000_000_000
-CHUNK = 65_536
-PEEK = 4_000  # lines that tell the grid and which streams there are
-MILLI = 1_000_000
-
-
-class Message(msgspec.Struct):
-    """A message of any stream that is read, and a snapshot; fields as the venue names them."""
-
-    e: str = ""
-    E: int = 0
-    T: int = 0
-    s: str = ""
-    U: int = 0
-    u: int = 0
-    pu: int = 0
-    b: Levels | str | int = ""
-    B: str = ""
-    a: Levels | str | int = ""
-    A: str = ""
-    p: str = ""
-    q: str = ""
-    m: bool | None = None
-    X: str = ""
-    lastUpdateId: int = 0
-    bids: Levels = []
-    asks: Levels = []
-    data: Message | None = None
+VENUE = "binance"
+WINDOW_S = 1.0
+CHUNK = 1 << 16
+MESSAGES = 2_000  # between looks at what is in order
 
 
-class Steps(msgspec.Struct, frozen=True):
-    """Price and size steps, in units of 10 ** -SCALE."""
+class Symbol:
+    """One symbol's way from messages to its tape."""
 
-    tick: int
-    lot: int
-
-    def place(self, px: str) -> int:
-        """The tick of a price. Raises ValueError off the grid."""
-        ticks, rest = divmod(units(px), self.tick)
-        if rest or ticks < 0:
-            raise ValueError(f"price {px!r} is not a multiple of the tick size {text_of(self.tick)}")
-        return ticks
-
-    def size(self, qty: str) -> int:
-        """The lots of a size. Raises ValueError off the grid."""
-        lots, rest = divmod(units(qty), self.lot)
-        if rest or lots < 0:
-            raise ValueError(f"size {qty!r} is not a multiple of the lot {text_of(self.lot)}")
-        return lots
-
-
-_DECODE = msgspec.json.Decoder(Message)
-
-
-def units(text: str) -> int:
-    """A decimal text in units of 10 ** -SCALE. Raises ValueError: no plain decimal, or finer than that."""
-    whole, _, part = text.partition(".")
-    part = part.rstrip("0")
-    if not whole.isascii() or not whole.isdigit() or (part and not (part.isascii() and part.isdigit())):
-        raise ValueError(f"{text!r} is not a plain decimal number")
-    if len(part) > SCALE:
-        raise ValueError(f"{text!r} has more than {SCALE} decimals")
-    return int(whole + part.ljust(SCALE, "0"))
-
-
-def text_of(value: int) -> str:
-    """Units as decimal text."""
-    whole, part = divmod(value, 10**SCALE)
-    decimals = f"{part:0{SCALE}d}".rstrip("0")
-    return f"{whole}.{decimals}" if decimals else str(whole)
-
-
-def open_lines(path: Path) -> IO[bytes]:
-    """The lines of a file, unpacked if it is .gz."""
-    plain: IO[bytes] = path.open("rb")
-    return cast(IO[bytes], gzip.GzipFile(fileobj=plain)) if path.suffix == ".gz" else plain
-
-
-def read_messages(path: Path, found: Found) -> Iterator[tuple[int, int, Message]]:
-    """Number (from 1), local ns and message of every line; bad ones are found and left out.
-
-    Raises ConfigError for a file that cannot be unpacked, OSError.
-    """
-    number = 0
-    with open_lines(path) as lines:
-        try:
-            for number, line in enumerate(lines, 1):
-                stamp, _, body = line.partition(b" ")
-                if not stamp.isdigit() or len(stamp) > 19:
-                    found(number, f"begins with {stamp[:24]!r}, not with the local time in ns", "dropped")
-                    continue
-                try:
-                    message = _DECODE.decode(body)
-                except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                    cut = "" if line.endswith(b"\n") else " (the file ends within it)"
-                    found(number, f"{error}{cut}", "dropped")
-                    continue
-                yield number, int(stamp), message.data if message.data is not None else message
-        except (EOFError, gzip.BadGzipFile, OSError) as error:
-            if isinstance(error, gzip.BadGzipFile | EOFError):
-                raise ConfigError(f"{path}: line {number + 1}: the file is cut off or damaged: {error}") from None
-            raise
-
-
-class Look(msgspec.Struct, frozen=True):
-    """What the first lines of a file tell: symbols, the grid of each, and whether single trades are told."""
-
-    grids: dict[str, Steps]
-    trades: bool
-
-
-def look(path: Path) -> Look:
-    """Read the first lines. The grid is the largest that all their prices and sizes lie on. Raises ConfigError."""
-    ticks: dict[str, int] = {}
-    lots: dict[str, int] = {}
-    trades = False
-    for count, (number, _, message) in enumerate(read_messages(path, lambda *_: None)):
-        if count >= PEEK:
-            break
-        trades = trades or message.e == "trade"
-        try:
-            for px, qty in _pairs(message):
-                ticks[message.s] = gcd(ticks.get(message.s, 0), units(px))
-                lots[message.s] = gcd(lots.get(message.s, 0), units(qty))
-        except ValueError as error:
-            raise ConfigError(f"{path}: line {number}: {error}") from None
-    grids = {symbol: Steps(tick, lots[symbol]) for symbol, tick in ticks.items() if symbol and tick and lots[symbol]}
-    if not grids:
-        raise ConfigError(
-            f"{path}: no depthUpdate, bookTicker or trade in its first {PEEK} lines of `<local ns> <json>`"
+    def __init__(self, folder: Path, coin: str, steps: Steps, terms: Terms, names: list[str], trades: bool) -> None:
+        grid = Grid(tick_size=text_of(steps.tick))
+        market = Market(venue=terms.venue or VENUE, coin=coin, grid=grid, lot=text_of(steps.lot))
+        self.found = Findings(names, strict=terms.strict)
+        window = min(WINDOW_S, terms.window_s)
+        self.feed = Feed(steps, self.found, window_ns=int(window * SECOND), single_trades=trades)
+        self.hearing = Hearing(terms, self.found)
+        self.writer = TapeWriter(
+            folder / market.name,
+            market,
+            packing="zstd" if terms.packed else "none",
+            format="binance",
+            replace=terms.replace,
         )
-    return Look(grids, trades)
+        self._fields: list[Fields] = []
 
+    def flush(self, *, rest: bool = False) -> None:
+        """Write what is in order. Raises TapeError."""
+        for fields in self.feed.rows(rest=rest):
+            self._fields.append(fields)
+            if len(self._fields) >= CHUNK:
+                self._write()
+        if rest:
+            self._write()
 
-def _pairs(message: Message) -> Iterator[tuple[str, str]]:
-    if message.e == "depthUpdate" and isinstance(message.b, list) and isinstance(message.a, list):
-        yield from message.b
-        yield from message.a
-    elif message.e == "bookTicker" and isinstance(message.b, str) and isinstance(message.a, str):
-        yield message.b, message.B
-        yield message.a, message.A
-    elif message.e in ("trade", "aggTrade"):
-        yield message.p, message.q
-
-
-class Feed:
-    """Messages of one symbol in, rows in order out. ``counts`` says what was read, repaired and left out."""
-
-    def __init__(self, grid: Steps, found: Found, *, single_trades: bool = True) -> None:
-        self.grid = grid
-        self.counts: Counter[str] = Counter()
-        self._found = found
-        self._single = single_trades
-        self._books: tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]] = ({}, {})
-        self._last = 0  # u of the last diff
-        self._waiting: list[tuple[int, int, int, int, int, list[Put]]] = []
-        self._newest = self._exch = self._local = self._count = 0
-
-    def take(self, number: int, local_ns: int, message: Message) -> None:
-        """One message; what cannot be is found and left out."""
-        try:
-            puts = self._puts(number, message)
-        except ValueError as error:
-            self._found(number, str(error), "dropped")
-            self.counts["messages dropped"] += 1
+    def _write(self) -> None:
+        if not self._fields:
             return
-        if not puts:
-            return
-        when = (message.T or message.E) * MILLI
-        if when <= 0:
-            self._found(number, f"{message.e or 'snapshot'} without T or E: nobody knows when it was", "dropped")
-            return
-        self._newest = max(self._newest, when)
-        self._count += 1
-        order = 0 if message.e in ("trade", "aggTrade") else 1
-        heapq.heappush(self._waiting, (when, order, message.u or message.lastUpdateId, self._count, local_ns, puts))
+        table = np.array(self._fields, np.int64)
+        self._fields.clear()
+        rows = np.zeros(len(table), ROW_DTYPE)
+        for k, name in enumerate(("exch_ns", "local_ns", "lots", "tick", "kind", "side")):
+            rows[name] = table[:, k]
+        self.hearing.put(rows, table[:, 6])
+        self.writer.append(rows)
 
-    def rows(self, *, rest: bool = False) -> Iterator[tuple[int, int, int, int, int, int, int]]:
-        """What is a second older than the newest message, or all of the ``rest``, as fields of rows in order."""
-        while self._waiting and (rest or self._waiting[0][0] < self._newest - WINDOW_NS):
-            when, _, _, _, local_ns, puts = heapq.heappop(self._waiting)
-            self.counts["exchange times raised"] += when < self._exch
-            self.counts["receive times raised"] += local_ns < self._local
-            if local_ns < self._local:
-                self.counts["receive times raised by at most, us"] = max(
-                    self.counts["receive times raised by at most, us"], (self._local - local_ns) // 1_000
-                )
-            self._exch, self._local = max(when, self._exch), max(local_ns, self._local)
-            last = len(puts) - 1
-            for k, (kind, side, tick, lots) in enumerate(puts):
-                yield self._exch, self._local, lots, tick, 0, kind if k == last else kind | MORE, side
-
-    def _puts(self, number: int, message: Message) -> list[Put]:
-        self.counts[message.e or ("snapshot" if message.lastUpdateId else "other")] += 1
-        if message.e == "depthUpdate":
-            return self._diff(number, message)
-        if message.e == "bookTicker":
-            if not isinstance(message.b, str) or not isinstance(message.a, str):
-                raise ValueError("bookTicker without best prices")
-            best = ((1, message.b, message.B), (-1, message.a, message.A))
-            return [(BEST, side, self.grid.place(px), self.grid.size(qty)) for side, px, qty in best]
-        if message.e == "trade" or (message.e == "aggTrade" and not self._single):
-            return self._trade(message)
-        return self._snapshot(message) if message.lastUpdateId else []
-
-    def _trade(self, message: Message) -> list[Put]:
-        if message.X not in ("", "MARKET"):
-            self.counts[f"trades that met no book ({message.X})"] += 1
-            return []
-        tick, lots = self.grid.place(message.p), self.grid.size(message.q)
-        if message.m is None or tick < 1 or lots < 1:
-            raise ValueError(f"trade at {message.p!r} of {message.q!r}, buyer is maker: {message.m}")
-        return [(TRADE, -1 if message.m else 1, tick, lots)]
-
-    def _diff(self, number: int, message: Message) -> list[Put]:
-        if not isinstance(message.b, list) or not isinstance(message.a, list):
-            raise ValueError("depthUpdate without levels")
-        levels = [
-            (place, self.grid.place(px), self.grid.size(qty))
-            for place, side in enumerate((message.b, message.a))
-            for px, qty in side
-        ]
-        if self._last and message.u <= self._last:
-            self._found(number, f"depthUpdate u {message.u} is not after {self._last}", "dropped")
-            self.counts["updates doubled"] += 1
-            return []
-        gap = self._last and (message.pu != self._last if message.pu else self._last + 1 < message.U)
-        puts: list[Put] = []
-        if gap:
-            self._found(
-                number, f"depthUpdate follows {message.pu or message.U - 1}, the last was {self._last}", "cleared"
-            )
-            self.counts["gaps"] += 1
-            puts += [(CLEAR, 1, -1, 0), (CLEAR, -1, -1, 0)]
-            for book in self._books:
-                book.clear()
-        self._last = message.u
-        for place, tick, lots in levels:
-            # levels that are gone stay known as such until a snapshot has been laid under them
-            self._books[place][tick] = (lots, message.u)
-            puts.append((DEPTH, 1 - 2 * place, tick, lots))
-        return puts
-
-    def _snapshot(self, message: Message) -> list[Put]:
-        """Levels that no later diff has told, and the end of those that it should have held and did not."""
-        puts: list[Put] = []
-        for place, side in enumerate((message.bids, message.asks)):
-            book, told = self._books[place], {self.grid.place(px): self.grid.size(qty) for px, qty in side}
-            known = {tick for tick, (_, u) in book.items() if u > message.lastUpdateId}
-            reach = (min(told), max(told)) if told else (0, -1)
-            gone = [
-                tick
-                for tick, (lots, _) in book.items()
-                if lots and tick not in told and tick not in known and _inside(tick, place, reach)
-            ]
-            puts += [(DEPTH, 1 - 2 * place, tick, 0) for tick in gone]
-            puts += [(DEPTH, 1 - 2 * place, tick, lots) for tick, lots in told.items() if tick not in known]
-            for tick in gone:
-                del book[tick]
-            book.update({tick: (lots, message.lastUpdateId) for tick, lots in told.items() if tick not in known})
-        self._last = max(self._last, message.lastUpdateId) if self._last == 0 else self._last
-        return puts
+    def finish(self, sources: tuple[Source, ...]) -> None:
+        """Write the rest, and what the header says. Raises TapeError: nothing was told of the symbol."""
+        self.flush(rest=True)
+        if not self.writer.rows:
+            raise TapeError(f"{self.writer.folder.name}: no row in {', '.join(one.name for one in sources)}")
+        passed = {kind: n for kind, n in self.feed.counts.items() if kind.startswith("trades that met no book")}
+        told = tuple(Finding(reason=kind, action="dropped", count=n) for kind, n in sorted(passed.items()))
+        self.writer.findings = (*self.found.list(), *told)
+        self.writer.sources = sources
+        self.writer.clock = self.hearing.clock()
 
 
-def _inside(tick: int, place: int, reach: tuple[int, int]) -> bool:
-    """Whether a snapshot would have shown a level: between its best and its last, or better than its best."""
-    low, high = reach
-    return low <= high and (tick >= low if place == 0 else tick <= high)
+def convert(source: Path, to: Path, terms: Terms) -> Report:
+    """Socket lines of a file, or of a folder's files in the order of their names, as a tape a symbol.
+
+    Raises TapeError (file, row, reason; a symbol that is not there; a tape that is there already), OSError.
+    """
+    paths = _files(source)
+    names = [path.name for path in paths]
+    unread = Findings(names, strict=terms.strict)
+    sources = tuple(source_of(path) for path in paths)
+    total, before = sum(one.size for one in sources), 0
+    symbols: dict[str, Symbol] = {}
+    with ExitStack() as open_writers:
+        for file, path in enumerate(paths):
+            seen = look(path)
+            for coin, steps in seen.grids.items():
+                if terms.wants(coin) and coin not in symbols:
+                    symbols[coin] = Symbol(to, coin, _told(steps, coin, terms), terms, names, seen.trades)
+                    open_writers.enter_context(symbols[coin].writer)
+            _read(path, file, symbols, seen.grids, unread, partial(_told_so_far, terms, before, total))
+            before += sources[file].size
+        if lacking := [coin for coin in terms.coins if coin not in symbols]:
+            raise TapeError(f"{source}: nothing of {', '.join(lacking)} in it; there is {', '.join(symbols) or 'none'}")
+        for one in symbols.values():
+            one.finish(sources)
+    made = tuple(Made(folder=one.writer.folder, header=one.writer.header()) for one in symbols.values())
+    return Report(format="binance", made=made, findings=unread.list())
 
 
-def packed(fields: list[tuple[int, int, int, int, int, int, int]]) -> Rows:
-    """Fields of rows as an array."""
-    return np.array(fields, dtype=ROW_DTYPE)
+def _read(
+    path: Path,
+    file: int,
+    symbols: dict[str, Symbol],
+    here: dict[str, Steps],
+    unread: Findings,
+    progress: Callable[[int], None],
+) -> None:
+    """The messages of a file to their symbols; one without a symbol (a snapshot) is that of a file of one symbol."""
+    alone = next(iter(here)) if len(here) == 1 else ""
+
+    def bad(row: int, reason: str) -> None:
+        unread.tell(UNREADABLE, [f"{path.name}: row {row}: {reason}"])
+
+    for row, local_ns, message in read_messages(path, bad, progress):
+        coin = message.s or alone
+        if not coin and message.lastUpdateId:
+            unread.tell(NOTED, [f"{path.name}: row {row}: a snapshot of nobody knows which symbol is left out"])
+        one = symbols.get(coin)
+        if one is None:
+            continue
+        one.feed.take(file << SHIFT | row, local_ns, message)
+        if row % MESSAGES == 0:
+            one.flush()
+
+
+def _told_so_far(terms: Terms, before: int, total: int, done: int) -> None:
+    terms.progress(before + done, total, "read")
+
+
+def _files(source: Path) -> list[Path]:
+    if not source.is_dir():
+        return [source]
+    found = sorted(path for path in source.iterdir() if path.suffix in (".gz", ".jsonl") and path.is_file())
+    if not found:
+        raise TapeError(f"{source}: no .gz or .jsonl file of socket lines in it")
+    return found
+
+
+def _told(steps: Steps, coin: str, terms: Terms) -> Steps:
+    """The grid as it was told, else as the first lines show it. Raises TapeError."""
+    tick, lot = steps.tick, steps.lot
+    if coin in terms.tick_sizes:
+        tick = int(decimal_of("--tick-size", terms.tick_sizes[coin]).scaleb(SCALE))
+    if coin in terms.size_decimals:
+        lot = 10 ** (SCALE - terms.size_decimals[coin])
+    return Steps(tick, lot)

@@ -14,14 +14,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from math import gcd
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.data.tape.binance_lines import text_of, units
 from slipstream.data.tape.fault import TapeError
-from slipstream.data.tape.scale import Market, to_lots
+from slipstream.data.tape.findings import Findings
+from slipstream.data.tape.header import Finding, Packing
+from slipstream.data.tape.hearing import Hearing
+from slipstream.data.tape.origin import source_of
+from slipstream.data.tape.scale import Grid, Market, to_lots
+from slipstream.data.tape.terms import Made, Report, Terms
+from slipstream.data.tape.writer import TapeWriter
 from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, KIND, ROW_DTYPE, TRADE
 
 Rows = npt.NDArray[np.void]
@@ -42,6 +50,7 @@ WHAT = 0xFF
 KIND_OF = {1: DEPTH, 2: TRADE, 3: CLEAR, 4: DEPTH, 5: BEST}
 EV_OF = {DEPTH: 1, TRADE: 2, CLEAR: 3, BEST: 5}
 CHUNK = 1 << 18
+VENUE = "hftbacktest"
 
 
 @contextmanager
@@ -98,52 +107,91 @@ def _exactly(source: IO[bytes], size: int, where: str) -> bytes:
 class Reading:
     """Events in, rows out. ``counts`` says what was left out or moved. Raises TapeError naming the event."""
 
-    def __init__(self, where: str, market: Market) -> None:
+    def __init__(self, where: str, market: Market, hearing: Hearing) -> None:
         self.counts: Counter[str] = Counter()
-        self._where = where
-        self._grid = market.grid
-        self._lot = Decimal(market.lot)
-        self._exch = self._local = -(2**62)
+        self._where, self._hearing = where, hearing
+        self._grid, self._lot = market.grid, Decimal(market.lot)
+        self._exch = -(2**62)
 
-    def rows(self, first: int, events: npt.NDArray[np.void]) -> Rows:
+    def rows(self, first: int, events: Rows) -> Rows:
         """The rows of a chunk whose first event has this place."""
         ev = events["ev"].astype(np.int64)
         told = (ev & ON_EXCHANGE) != 0
-        self.counts["events for our side only"] += int((~told & ((ev & ON_LOCAL) != 0)).sum())
-        self.counts["events for the exchange only"] += int((told & ((ev & ON_LOCAL) == 0)).sum())
+        self.counts["an event for our side alone"] += int((~told & ((ev & ON_LOCAL) != 0)).sum())
+        self.counts["an event for neither side"] += int((~told & ((ev & ON_LOCAL) == 0)).sum())
         places = first + np.flatnonzero(told)
         kept, ev = events[told], ev[told]
         rows = np.zeros(kept.size, ROW_DTYPE)
         what = ev & WHAT
-        self._refuse(places, ~np.isin(what, tuple(KIND_OF)), "a kind of event that is none of a level-2 tape's")
+        self._refuse(places, ~np.isin(what, tuple(KIND_OF)), "a kind of event that a level-2 tape does not have")
         for code, kind in KIND_OF.items():
             rows["kind"][what == code] = kind
         rows["side"] = np.where(ev & BUY, 1, -1)
         self._refuse(places, ((ev & BUY) != 0) == ((ev & SELL) != 0), "neither BUY nor SELL, or both")
         clear = rows["kind"] == CLEAR
         whole = clear & ~(kept["px"] > 0.0)
-        rows["tick"], wrong = self._grid.ticks(np.where(whole, np.nan, kept["px"]))
-        self._refuse(places, wrong & ~whole, "a price off the grid; say --tick")
-        rows["tick"][whole] = -1
+        ticks, wrong = self._grid.ticks(np.where(whole, np.nan, kept["px"]))
+        self._refuse(places, wrong & ~whole, "a price off the grid; tell the tick size: --tick-size COIN=0.1")
+        rows["tick"] = np.where(whole, -1, ticks)
         rows["lots"], wrong = to_lots(np.where(clear, 0.0, kept["qty"]), self._lot)
-        self._refuse(places, wrong, "a size that is not in whole lots; say --lot")
+        self._refuse(places, wrong, "a size that is not in whole lots; tell them: --size-decimals COIN=3")
+        self._refuse(places, (rows["kind"] == TRADE) & (rows["lots"] == 0), "a trade of no size")
         rows["exch_ns"], rows["local_ns"] = kept["exch_ts"], kept["local_ts"]
-        return self._in_order(places, rows)
-
-    def _in_order(self, places: npt.NDArray[np.int64], rows: Rows) -> Rows:
-        if not rows.size:
-            return rows
-        before = np.concatenate([[self._exch], rows["exch_ns"][:-1]])
-        self._refuse(places, rows["exch_ns"] < before, "the exchange's time goes back; sort the events")
-        heard = np.maximum(np.maximum.accumulate(rows["local_ns"]), self._local)
-        self.counts["receive times raised"] += int((heard > rows["local_ns"]).sum())
-        rows["local_ns"] = heard
-        self._exch, self._local = int(rows["exch_ns"][-1]), int(heard[-1])
+        if rows.size:
+            before = np.concatenate([[self._exch], rows["exch_ns"][:-1]])
+            self._refuse(places, rows["exch_ns"] < before, "the exchange's time goes back; sort the events first")
+            self._exch = int(rows["exch_ns"][-1])
+            self._hearing.put(rows, places)
         return rows
 
     def _refuse(self, places: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_], why: str) -> None:
         if wrong.any():
             raise TapeError(f"{self._where}: event {int(places[np.argmax(wrong)])}: {why}")
+
+
+def convert(source: Path, to: Path, terms: Terms) -> Report:
+    """A file of events as the tape of one coin, which ``terms.coins`` may name; else the file's name does.
+
+    Raises TapeError (file, event, reason), OSError.
+    """
+    if source.is_dir():
+        raise TapeError(f"{source}: give one .npz file; days of one coin can be joined with numpy before")
+    if len(terms.coins) > 1:
+        raise TapeError(f"{source}: holds one coin's events; --coins names {len(terms.coins)}")
+    coin = terms.coins[0] if terms.coins else source.name.partition(".")[0]
+    market = _market(source, coin, terms)
+    found = Findings([source.name], strict=terms.strict)
+    hearing = Hearing(terms, found)
+    reading = Reading(source.name, market, hearing)
+    total = source.stat().st_size
+    folder = to / market.name
+    packing: Packing = "zstd" if terms.packed else "none"
+    with TapeWriter(folder, market, packing=packing, format="hftbacktest", replace=terms.replace) as writer:
+        for first, events in read_events(source):
+            writer.append(reading.rows(first, events))
+            terms.progress(min(total, (first + len(events)) * EVENT_DTYPE.itemsize), total, "read")
+        if not writer.rows:
+            raise TapeError(f"{source}: no event of the exchange in it")
+        passed = tuple(Finding(reason=why, action="dropped", count=n) for why, n in reading.counts.items() if n)
+        writer.findings, writer.clock = (*found.list(), *passed), hearing.clock()
+        writer.sources = (source_of(source),)
+    return Report(format="hftbacktest", made=(Made(folder=folder, header=writer.header()),))
+
+
+def _market(source: Path, coin: str, terms: Terms) -> Market:
+    """The grid as it was told, else the largest that the first events lie on. Raises TapeError."""
+    first = next((events for _, events in read_events(source)), np.zeros(0, EVENT_DTYPE))
+    tick = terms.tick_sizes.get(coin) or _step(first["px"], source, "price")
+    decimals = terms.size_decimals.get(coin)
+    lot = _step(first["qty"], source, "size") if decimals is None else str(Decimal(1).scaleb(-decimals))
+    return Market(venue=terms.venue or VENUE, coin=coin, grid=Grid(tick_size=tick), lot=lot)
+
+
+def _step(values: npt.NDArray[np.float64], source: Path, what: str) -> str:
+    whole = [units(format(Decimal(repr(float(one))), "f")) for one in np.unique(values[values > 0.0]) if one < 1e15]
+    if not whole:
+        raise TapeError(f"{source}: no {what} in its first {CHUNK} events")
+    return text_of(gcd(*whole))
 
 
 def events_of(rows: Rows, market: Market) -> npt.NDArray[np.void]:
@@ -173,9 +221,9 @@ def lots_to_sizes(lots: npt.NDArray[np.int64], lot: str) -> npt.NDArray[np.float
 
 
 def write_events(path: Path, chunks: Iterable[Rows], market: Market) -> int:
-    """Rows as ``data`` of a new .npz, in the memory of two chunks; returns how many events. Raises TapeError, OSError.
+    """Rows as ``data`` of a new .npz; returns how many events. Raises TapeError, OSError.
 
-    Chunks are read once: the array's length, which stands before it, is filled in at the end.
+    Chunks are read once, in bounded memory: they lie unpacked beside the file until their number is known.
     """
     if path.suffix != ".npz":
         raise TapeError(f"{path}: hftbacktest reads .npz; name the file so")

@@ -30,7 +30,7 @@ FILLS = 600  # marks of fills in a picture
 
 
 class Quotes(msgspec.Struct, frozen=True, kw_only=True):
-    """What quotes did for a while: times ms UTC, prices; NaN where there was none. Fills: time, price, bought or not."""
+    """What quotes did for a while: times ms UTC, prices (NaN: none); fills by time, price, and whether we bought."""
 
     ends: npt.NDArray[np.int64]
     mid: Array
