@@ -40,7 +40,10 @@ ROW = (1 << SHIFT) - 1
     TOO_DEEP,
     CROSSED_ROWS,
     NOTED,
-) = range(20)
+    EARLY_ROWS,
+    LOCAL_BACK,
+    UNHEARD,
+) = range(23)
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -63,7 +66,7 @@ POLICIES = {
     CROSSED: Policy("a book whose bid is not below its ask", "dropped"),
     CROSSES: Policy("a best price through older levels of the other side", "cleared", strict=False),
     DISAGREES: Policy("a book whose best price is not that told for the same time", "kept"),
-    OUTSIDE: Policy("a trade outside the best prices known", "kept", strict=False),
+    OUTSIDE: Policy("a trade inside the spread, or through the side it did not take", "kept", strict=False),
     BEFORE_BOOK: Policy("before the first book", "dropped", strict=False),
     SILENCE: Policy("a gap: nothing happened for long", "kept"),
     SKIPPED: Policy("a gap in the sequence numbers", "kept"),
@@ -72,6 +75,9 @@ POLICIES = {
     TOO_DEEP: Policy("deeper than the levels that are compared", "dropped", strict=False),
     CROSSED_ROWS: Policy("the book is crossed after the message", "kept"),
     NOTED: Policy("the recorder's own note", "kept"),
+    EARLY_ROWS: Policy("the row is heard before it happened", "kept"),
+    UNHEARD: Policy("a gap: no book was heard for long", "kept"),
+    LOCAL_BACK: Policy("the time of hearing is before that of the row above in its file", "clamped"),
 }
 DROPPED_MOST = 0.1  # of the messages: where more have one fault, it is not the messages that are wrong
 JUDGED = (BAD_NUMBER, OFF_GRID, CROSSED, UNSORTED)
@@ -84,6 +90,7 @@ class Findings:
         """``names`` are the files that places speak of."""
         self.names = list(names)
         self.strict = strict
+        self.messages = 0  # that were looked at
         self.counts = np.zeros(len(POLICIES), np.int64)
         self.places: dict[int, list[str]] = {}
 
@@ -113,13 +120,13 @@ class Findings:
             new = int(counts[reason] - before[reason])
             self.note(int(reason), places[reason, : min(new, KEPT)], count=new)
 
-    def judge(self, messages: int) -> None:
+    def judge(self) -> None:
         """Raises TapeError where so many messages have one fault that the source is not what it is taken for."""
         for reason in JUDGED:
-            if self.counts[reason] > DROPPED_MOST * max(messages, 10):
+            if self.counts[reason] > DROPPED_MOST * max(self.messages, 10):
                 raise TapeError(
                     f"{self.places[reason][0]}: {POLICIES[reason].reason}, and so in {self.counts[reason]} places of "
-                    f"{messages} messages: are columns swapped, or is it another format or grid?"
+                    f"{self.messages} messages: are columns swapped, or is it another format or grid?"
                 )
 
     def list(self) -> tuple[Finding, ...]:

@@ -56,9 +56,9 @@ def _scaled(scale: Scale, px: Floats, sz: Floats, place: Ints, found: Findings) 
     with np.errstate(invalid="ignore"):
         none = ~((px > 0) & np.isfinite(px) & (sz >= 0) & np.isfinite(sz))
     wrong = off | odd
-    found.note(BAD_NUMBER, place[none])
+    found.note(BAD_NUMBER, np.unique(place[none]))
     outside = wrong & ~none
-    found.note(OFF_GRID, place[outside])
+    found.note(OFF_GRID, np.unique(place[outside]))
     if scale.guessed and outside.any():
         at = int(np.argmax(outside))
         market = scale.market
@@ -79,6 +79,7 @@ def _rows(n: int, exch_ns: Ints, local_ns: Ints, place: Ints) -> Heard:
 def books(scale: Scale, found: Findings, exch_ns: Ints, local_ns: Ints, place: Ints, bids: Sides, asks: Sides) -> Heard:
     """Rows of whole books. A book with a price or size that is none, or a level of no size, is left out."""
     n = len(exch_ns)
+    found.messages += n
     parts = []
     bad = np.zeros(n, np.bool_)
     for sign, side in ((1, bids), (-1, asks)):
@@ -105,6 +106,7 @@ def books(scale: Scale, found: Findings, exch_ns: Ints, local_ns: Ints, place: I
 
 def bests(scale: Scale, found: Findings, exch_ns: Ints, local_ns: Ints, place: Ints, px: Floats, sz: Floats) -> Heard:
     """Rows of best prices; ``px`` and ``sz`` are (n, 2): bid, ask. NaN: that side is not told; size 0: it is empty."""
+    found.messages += len(exch_ns)
     there = ~np.isnan(px)
     empty = there & (sz == 0)
     which, side = np.nonzero(there)
@@ -126,6 +128,7 @@ def trades(
     scale: Scale, found: Findings, exch_ns: Ints, local_ns: Ints, place: Ints, px: Floats, sz: Floats, side: Ints
 ) -> Heard:
     """Rows of trades; ``side`` is the aggressor's, 1 or -1. One of no size is left out."""
+    found.messages += len(exch_ns)
     ticks, lots, wrong = _scaled(scale, px, sz, place, found)
     none = ~wrong & ((lots == 0) | (np.abs(side) != 1))
     found.note(BAD_NUMBER, place[none])

@@ -11,7 +11,7 @@ from slipstream.data.tape.terms import Terms, offset_of
 
 Rows = npt.NDArray[np.void]
 Longs = npt.NDArray[np.int64]
-LAGS = 20_000  # lags of rows that the median is taken of: those of the first rows
+LAGS = 1 << 16  # lags that the median is taken of, at most: those of every first, second, fourth ... row
 
 
 class Hearing:
@@ -27,8 +27,8 @@ class Hearing:
         self._last = np.iinfo(np.int64).min
         self._rows = self._raised = self._delayed = self._longest = 0
         self._least: int | None = None
-        self._lags: list[Longs] = []
-        self._kept = 0
+        self._lags = np.zeros(0, np.int64)
+        self._stride = 1
 
     def put(self, rows: Rows, places: Longs) -> None:
         """Set ``local_ns`` of rows in place. Raises TapeError under ``strict``."""
@@ -36,9 +36,9 @@ class Hearing:
             return
         lag = rows["local_ns"] - rows["exch_ns"]
         self._least = int(lag.min()) if self._least is None else min(self._least, int(lag.min()))
-        if self._kept < LAGS:
-            self._lags.append(lag[: LAGS - self._kept].copy())
-            self._kept += self._lags[-1].size
+        self._lags = np.concatenate([self._lags, lag[-self._rows % self._stride :: self._stride]])
+        while self._lags.size > LAGS:
+            self._lags, self._stride = self._lags[::2], self._stride * 2
         heard = rows["exch_ns"].copy() if self._offset is None else rows["local_ns"] + self._offset
         if not self._early:
             early = heard < rows["exch_ns"]
@@ -56,7 +56,6 @@ class Hearing:
 
     def clock(self) -> Clock:
         """What was done, for the tape's header."""
-        lags = np.concatenate(self._lags) if self._lags else np.zeros(1, np.int64)
         return Clock(
             mode=self._mode,
             offset_ns=self._offset or 0,
@@ -64,7 +63,7 @@ class Hearing:
             raised=self._raised,
             delayed=self._delayed,
             longest_delay_ns=self._longest,
-            median_ns=int(np.median(lags)),
+            median_ns=int(np.median(self._lags)) if self._lags.size else 0,
             least_ns=self._least or 0,
         )
 
