@@ -100,7 +100,7 @@ def test_orders_outside_the_window_are_followed_and_come_in() -> None:
         ((9, 1, 1, 110, 1), "kind 9 .*are none"),
         ((ADD, 5, 0, 110, 1), "are none"),
         ((ADD, 5, 1, 110, 0), "are none"),
-        ((ADD, 5, 1, -1, 1), "are none"),
+        ((ADD, 5, 1, 0, 1), "are none"),
         ((REDUCE, 1, 1, 110, -1), "are none"),
     ],
 )

@@ -168,7 +168,7 @@ def _act(book: Any, index: Any, log: Any, row: Any, out: Any) -> int:
     """One row; 0 or a code, with which nothing has changed."""
     if row.kind < ADD or row.kind > PRINT or (row.side != 1 and row.side != -1):
         return BAD_ROW
-    if row.tick < 0 or row.lots <= 0 or row.lots > MAX_LOTS:
+    if row.tick < 1 or row.lots <= 0 or row.lots > MAX_LOTS:
         return BAD_ROW
     if row.kind == PRINT:
         _write(out, log, row, TRADE, -row.side, row.tick, row.lots, 0)
