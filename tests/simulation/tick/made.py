@@ -86,5 +86,4 @@ def asked(fills: Fills) -> Requests:
         kind=np.array(["place"] * n + ["place", "cancel"]),
         outcome=np.array(["done"] * n + ["would cross", "done"]),
         size=np.concatenate([fills.size * 2.0, [1.0, 0.0]]),
-        queue=np.concatenate([fills.queue, [np.nan, np.nan]]),
     )

@@ -26,8 +26,8 @@ class Quartiles(msgspec.Struct, frozen=True):
 class QueueStats(msgspec.Struct, frozen=True, kw_only=True):
     """One market's orders. Sizes are base coin, queues USD, times s.
 
-    ``ahead`` is what lay in front of orders that joined a level, ``ahead_filled`` of those that were filled; ``wait``
-    is the time from our sending an order to each of its fills at the exchange, ``news`` from the fill to our knowing.
+    ``ahead`` is what lay in front of the orders that were filled when they joined their level; ``wait`` is the time
+    from our sending an order to each of its fills at the exchange, ``news`` from the fill to our knowing.
     ``filled`` is the part of the size accepted that was filled, ``orders_filled`` the part of accepted orders with a
     fill. ``refused`` counts requests that were not done, by reason.
     """
@@ -44,7 +44,6 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True):
     orders_a_fill: float
     requests_an_hour: float
     ahead: Quartiles
-    ahead_filled: Quartiles
     wait: Quartiles
     news: Quartiles
     refused: dict[str, int]
@@ -72,7 +71,6 @@ def _stats(told: Told, name: str, asked: Flags, hit: Flags) -> QueueStats:
     places = kind == PLACE
     accepted = int((places & done).sum())
     ordered = float(requests.size[asked][places & done].sum())
-    prices = np.nan_to_num(told.last_mid, nan=0.0)
     return QueueStats(
         name=name,
         places=int(places.sum()),
@@ -87,8 +85,7 @@ def _stats(told: Told, name: str, asked: Flags, hit: Flags) -> QueueStats:
         else np.nan,
         orders_a_fill=int(places.sum()) / fills.count if fills.count else np.nan,
         requests_an_hour=float(asked.sum()) / told.hours,
-        ahead=quartiles((requests.queue * prices[requests.market])[asked]),
-        ahead_filled=quartiles(fills.queue * fills.px),
+        ahead=quartiles(fills.queue * fills.px),
         wait=quartiles((fills.exch_ns - fills.placed_ns) / 1e9),
         news=quartiles((fills.known_ns - fills.exch_ns) / 1e9),
         refused=refusals(requests, asked),

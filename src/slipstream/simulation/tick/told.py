@@ -73,8 +73,8 @@ class Fills:
 class Samples:
     """The account and the touch at even times, (times, markets) each; the first is the beginning, the last the end.
 
-    ``own_bid`` and ``own_ask`` are the best prices of ours that rested, NaN for none; ``mid`` too is NaN while a book
-    is one-sided. ``cash`` is USD earned by trades before fees, ``fees`` paid, ``funding`` received, all so far.
+    ``own_bid`` and ``own_ask`` are the best prices of ours that rested, NaN for none. ``cash`` is USD earned by trades
+    before fees, ``fees`` paid and ``funding`` received, all so far and by market.
     """
 
     ns: Longs
@@ -116,8 +116,7 @@ class Samples:
 class Requests:
     """What became of what was asked of the exchange, one entry a request.
 
-    ``kind`` is "place", "cancel" or "modify"; ``outcome`` "done", or why not. ``size`` is what was ordered, base coin;
-    ``queue`` what lay ahead where an order joined its level, NaN where it never rested.
+    ``kind`` is "place", "cancel" or "modify"; ``outcome`` "done", or why not. ``size`` is what was asked, base coin.
     """
 
     market: Longs
@@ -125,7 +124,6 @@ class Requests:
     kind: npt.NDArray[np.str_]
     outcome: npt.NDArray[np.str_]
     size: Floats
-    queue: Floats
 
 
 @dataclass(frozen=True, kw_only=True)
