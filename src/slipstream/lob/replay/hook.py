@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import njit, types
+from numba.extending import register_jitable
 
 from slipstream.lob.replay.record import (
     ACCEPTED,
@@ -99,6 +100,7 @@ __all__ = [
     "cancel",
     "ceil_tick",
     "floor_tick",
+    "idle",
     "mid",
     "modify",
     "place",
@@ -110,14 +112,18 @@ __all__ = [
 BUY, SELL = 1, -1
 HOOK_SIGNATURE = types.void(SIM)
 HOOK_TYPE = types.FunctionType(HOOK_SIGNATURE)
-_price_of_tick: Any = njit(grid.price_of_tick)
-_floor_tick: Any = njit(grid.floor_tick)
-_ceil_tick: Any = njit(grid.ceil_tick)
+for _function in (grid.tick_of_units, grid.units_of_tick, grid.price_of_tick, grid.floor_tick, grid.ceil_tick):
+    register_jitable(_function)
 
 
 def strategy(function: Callable[[Any], None]) -> Any:
     """Compile a function of the run's record for `HOOK_SIGNATURE`, with a cache on disk."""
     return njit(HOOK_SIGNATURE, cache=True)(function)
+
+
+@strategy
+def idle(sim: Any) -> None:
+    """The strategy that does nothing."""
 
 
 @njit(cache=True)
@@ -152,11 +158,8 @@ def place(sim: Any, market: int, side: int, tick: int, lots: int, tif: int, redu
 
 @njit(cache=True)
 def cancel(sim: Any, slot: int) -> bool:
-    """Ask for an order's end. False if there is none that could be asked for, or it was asked for already."""
-    if slot < 0 or slot >= ORDERS or sim.n_outbox == REQUESTS:
-        return False
-    state = sim.orders[slot].state
-    if state != OPEN and state != PENDING and state != MODIFYING:
+    """Ask for an order's end. False unless it is OPEN: while one request is on its way no second one is sent."""
+    if slot < 0 or slot >= ORDERS or sim.n_outbox == REQUESTS or sim.orders[slot].state != OPEN:
         return False
     sim.orders[slot].state = CANCELLING
     _post(sim, slot, CANCEL, sim.orders[slot].tick, sim.orders[slot].left)
@@ -222,7 +225,7 @@ def price(sim: Any, market: int, tick: int) -> float:
     terms = sim.grids[market]
     if terms.decimals < 0:
         return float(tick * terms.tick_size)
-    return float(_price_of_tick(tick, terms.decimals))
+    return float(grid.price_of_tick(tick, terms.decimals))
 
 
 @njit(cache=True)
@@ -231,7 +234,7 @@ def floor_tick(sim: Any, market: int, px: float) -> int:
     terms = sim.grids[market]
     if terms.decimals < 0:
         return math.floor(px / terms.tick_size + 1e-9)
-    return int(_floor_tick(px, terms.decimals))
+    return int(grid.floor_tick(px, terms.decimals))
 
 
 @njit(cache=True)
@@ -240,7 +243,7 @@ def ceil_tick(sim: Any, market: int, px: float) -> int:
     terms = sim.grids[market]
     if terms.decimals < 0:
         return math.ceil(px / terms.tick_size - 1e-9)
-    return int(_ceil_tick(px, terms.decimals))
+    return int(grid.ceil_tick(px, terms.decimals))
 
 
 @njit(cache=True)

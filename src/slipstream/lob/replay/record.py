@@ -71,13 +71,15 @@ ORDER_DTYPE = np.dtype(
         # as known here
         *_fields(_i8, "id market side tick lots left tif reduce_only state placed_ns in_flight"),
         # as the exchange has it
-        *_fields(_i8, "resting book_tick book_level book_left turn own_seq accepted_ns"),
+        *_fields(_i8, "resting book_tick book_level book_left own_seq accepted_ns"),
         *_fields(_f8, "front cum queue_front"),
     ]
 )
-REQUEST_DTYPE = np.dtype(_fields(_i8, "arrive_ns sent_ns action slot id market side tick lots tif reduce_only turn"))
+REQUEST_DTYPE = np.dtype(
+    _fields(_i8, "due_ns rank arrive_ns sent_ns action slot id market side tick lots tif reduce_only")
+)
 ANSWER_DTYPE = np.dtype(
-    [*_fields(_i8, "local_ns exch_ns slot id market outcome action tick lots left side"), *_fields(_f8, "paid fee")]
+    [*_fields(_i8, "local_ns slot market outcome action side tick lots left"), *_fields(_f8, "paid fee")]
 )
 FILL_DTYPE = np.dtype(
     [
@@ -137,7 +139,7 @@ MARKET_DTYPE = np.dtype(
         ("response", LATENCY_DTYPE),
         ("fees", FEES_DTYPE),
         # state
-        *_fields(_i8, "head tail ring_mask last_local_ns last_seq row_delay_ns position resting"),
+        *_fields(_i8, "head tail ring_mask last_local_ns last_seq row_delay_ns position base outside"),
         *_fields(_f8, "cash paid_fees funding"),
         ("sides", SIDE_DTYPE, (2,)),  # bids, asks
         ("news", NEWS_DTYPE, (NEWS,)),
@@ -156,16 +158,13 @@ SIM_DTYPE = np.dtype(
         ("memory", _f8, (1 << 15,)),
         ("imemory", _i8, (1 << 12,)),
         # terms
-        *_fields(_i8, "n_markets pause sample_ns n_horizons entry_floor_ns response_floor_ns closing"),
+        *_fields(_i8, "n_markets pause sample_ns n_horizons entry_floor_ns response_floor_ns blocks closing"),
         ("horizons", _i8, (HORIZONS,)),
         ("delays", TABLE_DTYPE, (DELAYS,)),
         # where the run stands
-        *_fields(
-            _i8,
-            "started code row exch_ns limit_ns bound_ns arrival_ns mark_ns other_ns answer_ns timer_ns next_sample_ns",
-        ),
-        *_fields(_i8, "next_id turn n_free n_outbox n_timers requests_head requests_tail answers_head answers_tail"),
-        *_fields(_i8, "n_fills n_sent n_samples rows_done wakes late_marks fault_row"),
+        *_fields(_i8, "started row row_ns exch_ns limit_ns bound_ns heard_until_ns arrival_ns mark_ns other_ns"),
+        *_fields(_i8, "answer_ns timer_ns next_sample_ns next_id n_free n_outbox n_timers requests_head requests_tail"),
+        *_fields(_i8, "answers_head answers_tail n_fills n_sent n_samples rows_done wakes"),
         ("marked", _i8, (HORIZONS,)),  # fills before this one have their mark
         ("news_ns", _i8, (MARKETS,)),  # when the next row of each market is heard
         ("known_cash", _f8, (MARKETS,)),

@@ -1,0 +1,147 @@
+"""What is on its way between us and the exchange: requests there, answers back, both in order of arrival."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from slipstream.lob.replay.delay import RECORDED, arrival
+from slipstream.lob.replay.record import ALO, ANSWERS, CANCEL, IOC, NEVER, REQUESTS
+
+
+@njit(cache=True)
+def look_ahead(sim: Any) -> None:
+    """The first of what wakes us besides rows."""
+    sim.other_ns = min(min(sim.answer_ns, sim.timer_ns), sim.next_sample_ns)
+
+
+@njit(cache=True)
+def _before(a: Any, due_ns: int, rank: int) -> bool:
+    return a.due_ns < due_ns or (a.due_ns == due_ns and a.rank <= rank)
+
+
+@njit(cache=True)
+def _copy_request(to: Any, of: Any) -> None:
+    to.due_ns = of.due_ns
+    to.rank = of.rank
+    to.arrive_ns = of.arrive_ns
+    to.sent_ns = of.sent_ns
+    to.action = of.action
+    to.slot = of.slot
+    to.id = of.id
+    to.market = of.market
+    to.side = of.side
+    to.tick = of.tick
+    to.lots = of.lots
+    to.tif = of.tif
+    to.reduce_only = of.reduce_only
+
+
+@njit(cache=True)
+def send(sim: Any, markets: Any) -> bool:
+    """Put what a strategy asked for on its way. False if a thousand requests are on their way already.
+
+    A venue with blocks executes what arrives within one at its end, cancels and post-only orders first, then GTC,
+    then IOC, each by arrival.
+    """
+    for i in range(sim.n_outbox):
+        request = sim.outbox[i]
+        market = markets[request.market]
+        if market.entry.kind == RECORDED:
+            quote = sim.quotes[request.market]
+            market.entry.recorded_ns = quote.recv_ns - quote.event_ns
+        request.arrive_ns = arrival(market.entry, sim.delays, request.sent_ns)
+        request.due_ns = request.arrive_ns
+        request.rank = 0
+        block = market.block_ns
+        if block > 0:
+            request.due_ns = -(-request.arrive_ns // block) * block
+            if request.action != CANCEL and request.tif != ALO:
+                request.rank = 2 if request.tif == IOC else 1
+        tail = sim.requests_tail
+        if tail - sim.requests_head == REQUESTS:
+            return False
+        at = tail
+        while at > sim.requests_head:
+            earlier = sim.requests[(at - 1) & (REQUESTS - 1)]
+            if _before(earlier, request.due_ns, request.rank):
+                break
+            _copy_request(sim.requests[at & (REQUESTS - 1)], earlier)
+            at -= 1
+        _copy_request(sim.requests[at & (REQUESTS - 1)], request)
+        sim.requests_tail = tail + 1
+    sim.n_outbox = 0
+    sim.arrival_ns = sim.requests[sim.requests_head & (REQUESTS - 1)].due_ns
+    return True
+
+
+@njit(cache=True)
+def request_done(sim: Any) -> None:
+    """The first request has been executed."""
+    sim.requests_head += 1
+    if sim.requests_head == sim.requests_tail:
+        sim.arrival_ns = NEVER
+    else:
+        sim.arrival_ns = sim.requests[sim.requests_head & (REQUESTS - 1)].due_ns
+
+
+@njit(cache=True)
+def answer_ns(sim: Any, market: Any, ns: int) -> int:
+    """When an answer that the exchange gives now is known here."""
+    if market.response.kind == RECORDED:
+        market.response.recorded_ns = market.row_delay_ns
+    return arrival(market.response, sim.delays, ns)
+
+
+@njit(cache=True)
+def answer(
+    sim: Any,
+    market: Any,
+    slot: int,
+    local_ns: int,
+    outcome: int,
+    action: int,
+    tick: int,
+    lots: int,
+    left: int,
+    paid: float,
+    fee: float,
+) -> None:
+    """Tell what became of an order; ``action`` is that of the request this answers, or -1.
+
+    Nothing that could follow from it happens at the exchange before ``bound_ns``: rows up to there can be acted upon.
+    """
+    at = sim.answers_tail
+    while at > sim.answers_head and sim.answers[(at - 1) & (ANSWERS - 1)].local_ns > local_ns:
+        earlier = sim.answers[(at - 1) & (ANSWERS - 1)]
+        to = sim.answers[at & (ANSWERS - 1)]
+        to.local_ns = earlier.local_ns
+        to.slot = earlier.slot
+        to.market = earlier.market
+        to.outcome = earlier.outcome
+        to.action = earlier.action
+        to.side = earlier.side
+        to.tick = earlier.tick
+        to.lots = earlier.lots
+        to.left = earlier.left
+        to.paid = earlier.paid
+        to.fee = earlier.fee
+        at -= 1
+    row = sim.answers[at & (ANSWERS - 1)]
+    row.local_ns = local_ns
+    row.slot = slot
+    row.market = market.index
+    row.outcome = outcome
+    row.action = action
+    row.side = sim.orders[slot].side
+    row.tick = tick
+    row.lots = lots
+    row.left = left
+    row.paid = paid
+    row.fee = fee
+    sim.answers_tail += 1
+    sim.answer_ns = sim.answers[sim.answers_head & (ANSWERS - 1)].local_ns
+    sim.other_ns = min(sim.other_ns, sim.answer_ns)
+    sim.bound_ns = min(sim.bound_ns, local_ns + sim.entry_floor_ns)
+    sim.limit_ns = min(sim.limit_ns, sim.bound_ns)
