@@ -121,6 +121,20 @@ def test_the_fit_is_at_least_as_likely_as_the_truth() -> None:
     assert truth <= found.log_likelihood < truth + 20.0
 
 
+def test_kinds_that_are_alike_share_their_figures() -> None:
+    times, kinds = np.empty(100_000), np.empty(100_000, np.int64)
+    alpha, beta = [[0.8, 0.3], [0.3, 0.8]], [[2.0, 1.5], [1.5, 2.0]]
+    n = arrivals_into(new_hawkes([0.3, 0.3], alpha, beta, 5), 5_000.0, times, kinds)
+    found = fit(times[:n], kinds[:n], 5_000.0, symmetric=True)
+    assert np.abs(scores(found, [0.3, 0.3], alpha, beta)).max() < 3.0
+    assert (
+        found.mu[0] == found.mu[1] and found.alpha[0] == found.alpha[1][::-1] and found.beta[0] == found.beta[1][::-1]
+    )
+    free = fit(times[:n], kinds[:n], 5_000.0)
+    assert found.log_likelihood <= free.log_likelihood < found.log_likelihood + 15.0
+    assert found.mu_error[0] < free.mu_error[0]  # type: ignore[operator]
+
+
 def test_poisson_arrivals_are_not_taken_for_excited_ones() -> None:
     rng = np.random.default_rng(4)
     times = np.sort(rng.uniform(0.0, 5_000.0, 2_000))

@@ -108,19 +108,22 @@ def likelihood(
     )
 
 
-def fit(times: npt.ArrayLike, kinds: npt.ArrayLike, horizon_s: float) -> HawkesFit:
-    """The most likely process. Raises ValueError where there are too few arrivals or they are out of order."""
+def fit(times: npt.ArrayLike, kinds: npt.ArrayLike, horizon_s: float, *, symmetric: bool = False) -> HawkesFit:
+    """The most likely process; if ``symmetric``, of those in which every kind is like every other.
+
+    Raises ValueError where there are too few arrivals or they are out of order.
+    """
     when, what, d = arrange(times, kinds, horizon_s)
     counts = np.bincount(what, minlength=d)
     if counts.min() < LEAST_ARRIVALS:
         place = int(counts.argmin())
         raise ValueError(f"kind {place} arrives {counts[place]} times: a fit needs at least {LEAST_ARRIVALS} of each")
-    objective = _Objective(when, what, float(horizon_s), d)
+    objective = _Objective(when, what, float(horizon_s), d, _tie(d, symmetric))
     best, converged = _search(objective, counts / horizon_s)
-    base, jumps, fades = objective.split(np.exp(best))
+    base, jumps, fades = objective.split(np.exp(best[objective.tie]))
     jumps = np.where(jumps / fades < NEGLIGIBLE, 0.0, jumps)
     errors = _errors(objective, best, jumps)
-    mu_error, alpha_error, beta_error = objective.split(errors)
+    mu_error, alpha_error, beta_error = objective.split(errors[objective.tie])
     rates = counts / horizon_s
     flat = (rates, np.zeros((d, d)), np.ones((d, d)))
     return HawkesFit(
@@ -160,24 +163,39 @@ def goodness(when: Floats, what: Ints, mu: Floats, alpha: Floats, beta: Floats) 
     return tuple(out)
 
 
-class _Objective:
-    """Minus the log-likelihood of log parameters (mu, then alpha, then beta, row by row), and its gradient."""
+def _tie(d: int, symmetric: bool) -> Ints:
+    """Which free parameter stands in each place of mu, alpha and beta in a row."""
+    if not symmetric:
+        return np.arange(d + 2 * d * d)
+    other = np.where(np.eye(d, dtype=bool), 1, 2).ravel()
+    return np.concatenate([np.zeros(d, np.int64), other, np.where(other == 1, 3, 4 if d > 1 else 3)])
 
-    def __init__(self, when: Floats, what: Ints, horizon: float, d: int) -> None:
+
+class _Objective:
+    """Minus the log-likelihood of the logarithms of the free parameters, and its gradient."""
+
+    def __init__(self, when: Floats, what: Ints, horizon: float, d: int, tie: Ints) -> None:
         self._data = (when, what, horizon)
         self.d = d
+        self.tie = np.unique(tie, return_inverse=True)[1].astype(np.int64)
+        self.free = int(self.tie.max()) + 1
 
     def split(self, values: Floats) -> tuple[Floats, Floats, Floats]:
-        """mu, alpha and beta out of one row of numbers."""
+        """mu, alpha and beta out of one row of numbers, one for each place."""
         d = self.d
         return values[:d], values[d : d + d * d].reshape(d, d), values[d + d * d :].reshape(d, d)
 
+    def fold(self, places: Floats) -> Floats:
+        """One number for each free parameter: the mean over its places."""
+        sums = np.bincount(self.tie, places, self.free)
+        return np.asarray(sums / np.bincount(self.tie, minlength=self.free), np.float64)
+
     def both(self, logs: Floats) -> tuple[float, Floats]:
         """The value and the gradient."""
-        values = np.exp(logs)
-        slope = np.empty(len(logs))
+        values = np.exp(logs[self.tie])
+        slope = np.empty(len(values))
         total = log_likelihood(*self._data, *self.split(values), *self.split(slope))
-        return -float(total), -slope * values
+        return -float(total), np.bincount(self.tie, -slope * values, self.free)
 
     def value(self, logs: Floats) -> float:
         """The value alone."""
@@ -192,17 +210,19 @@ def _search(objective: _Objective, rates: Floats) -> tuple[Floats, bool]:
     fast, slow = np.log(pace * 1e3), np.log(pace * 1e-4)
     bounds = [(np.log(rate * 1e-6), np.log(rate * 10.0)) for rate in rates]
     bounds += [(slow - 15.0, fast)] * (d * d) + [(slow, fast)] * (d * d)
+    low, high = (objective.fold(np.array(ends)) for ends in zip(*bounds, strict=True))
     for memory, branching in product(MEMORIES, BRANCHINGS):
         fades = np.full((d, d), pace / memory)
         share = np.full((d, d), branching * 0.3 / max(1, d - 1))
         np.fill_diagonal(share, branching * (0.7 if d > 1 else 1.0))
         start = np.log(np.concatenate([rates * (1.0 - branching), (share * fades).ravel(), fades.ravel()]))
+        start = objective.fold(start)
         found = optimize.minimize(
             objective.both,
-            np.clip(start, [low for low, _ in bounds], [high for _, high in bounds]),
+            np.clip(start, low, high),
             jac=True,
             method="L-BFGS-B",
-            bounds=bounds,
+            bounds=optimize.Bounds(low, high),
             options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-6},
         )
         if np.isfinite(found.fun) and (best is None or found.fun < best.fun):
@@ -216,8 +236,8 @@ def _errors(objective: _Objective, best: Floats, jumps: Floats) -> Floats:
     """Standard errors of the parameters themselves; nan where one has no effect, or the curvature has no inverse."""
     n, d = len(best), objective.d
     free = np.ones(n, bool)
-    none = (jumps == 0.0).ravel()
-    free[d : d + d * d] = free[d + d * d :] = ~none
+    none = np.flatnonzero((jumps == 0.0).ravel())
+    free[objective.tie[d + none]] = free[objective.tie[d + d * d + none]] = False
     places = np.flatnonzero(free)
     step = 1e-4
     curve = np.empty((len(places), len(places)))
