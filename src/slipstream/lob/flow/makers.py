@@ -18,6 +18,8 @@ from slipstream.lob.flow.prices import fractional_tick
 from slipstream.lob.flow.record import LATEST, MAKE, PULL
 from slipstream.lob.matching import BUY, SELL, best_ask, best_bid
 
+LARGEST = 6.0  # one maker's order, in full levels: one outlier is not the depth of the market
+
 
 @njit(cache=True)
 def _pull_stale(book: Any, s: Any, side: int, quote: int, other: int, ns: int) -> None:
@@ -50,6 +52,7 @@ def fill_ladder(book: Any, s: Any, ns: int) -> None:
                 parts = 1 + int(uniform(s) * s.parts)
                 for _ in range(parts):
                     size = math.exp(sigma * normal(s) - 0.5 * sigma * sigma) * full * shape / parts
+                    size = min(size, LARGEST * full)
                     s.counts[MAKE] += 1
                     rest(book, s, side, tick, max(1, int(size + 0.5)), ns)
 

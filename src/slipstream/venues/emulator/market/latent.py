@@ -1,7 +1,8 @@
 """The prices nobody sees directly: the leading exchange's perp, the spot index and the local basis, per coin.
 
 A common factor moves every coin, a two-state regime scales volatility, the basis over the leader reverts within
-minutes, the premium over the index within hours to days. Log prices, steps of any length, one seeded generator.
+minutes (`slipstream.lob.flow.value`), the premium over the index within hours to days. Log prices, steps of any
+length, seeded.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.lob.flow.record import VALUE_DTYPE
+from slipstream.lob.flow.value import begin_all, walk_into
+from slipstream.simulation.market.terms import Value, write_value
 from slipstream.venues.emulator.market import history
 from slipstream.venues.emulator.market.universe import CoinSpec
 
@@ -58,18 +62,33 @@ class Latent:
         """``premium`` is each coin's last hourly mean premium over the index (a fraction)."""
         n = len(specs)
         self._rng = rng
-        self.leader = np.log(np.array([spec.px for spec in specs]))
-        self.basis_mean = rng.uniform(-2e-4, 8e-4, n)
-        self.basis = self.basis_mean + BASIS_SD * rng.standard_normal(n)
+        seed = int(rng.integers(1 << 62))
+        means = rng.uniform(-2e-4, 8e-4, n)
+        self._values: Any = np.zeros(n, VALUE_DTYPE)
+        for i, spec in enumerate(specs):
+            write_value(self._values[i], _value(spec, float(means[i])), seed, i)
+        self._values["basis"] += BASIS_SD * rng.standard_normal(n)
+        begin_all(self._values, 0)
         self.premium_mean = history.PREMIUM_MEAN * 1e-4
         self.slow = premium - self.premium_mean
         self.fast = np.zeros(n)
-        self.regime = 0
-        self._beta = np.array([spec.beta for spec in specs])
-        total = np.array([spec.volatility for spec in specs])
-        own = np.sqrt(np.maximum(0.01, total**2 - (FACTOR_VOLATILITY * self._beta) ** 2))
-        self._own = own / YEAR_SECONDS**0.5
-        self._factor = FACTOR_VOLATILITY / YEAR_SECONDS**0.5
+
+    @property
+    def leader(self) -> Floats:
+        """Log price of the leading exchange."""
+        out: Floats = self._values["leader"]
+        return out
+
+    @property
+    def basis(self) -> Floats:
+        """Local log premium over the leader."""
+        out: Floats = self._values["basis"]
+        return out
+
+    @property
+    def regime(self) -> int:
+        """0 in the quiet, 1 in the wild state, which is one for all coins."""
+        return int(self._values["regime"][0])
 
     @property
     def premium(self) -> Floats:
@@ -83,22 +102,9 @@ class Latent:
 
     def walk(self, steps: int, seconds: float) -> tuple[Floats, Floats]:
         """Move ``steps`` times by ``seconds``: leader and basis after each step, shapes (coins, steps)."""
-        rng, n = self._rng, len(self.leader)
-        if rng.random() < 1.0 - np.exp(-steps * seconds / REGIME_SECONDS[self.regime]):
-            self.regime = 1 - self.regime
-        scale = REGIMES[self.regime] * seconds**0.5
-        common = rng.standard_normal(steps) * self._factor * scale
-        own = rng.standard_normal((n, steps)) * (self._own * scale)[:, None]
-        leader = self.leader[:, None] + np.cumsum(self._beta[:, None] * common + own, axis=1)
-        keep = np.exp(-seconds / BASIS_SECONDS)
-        noise = rng.standard_normal((n, steps)) * BASIS_SD * (1.0 - keep * keep) ** 0.5
-        basis = np.empty((n, steps))
-        level = self.basis - self.basis_mean
-        for k in range(steps):
-            level = keep * level + noise[:, k]
-            basis[:, k] = level
-        basis += self.basis_mean[:, None]
-        self.leader, self.basis = leader[:, -1].copy(), basis[:, -1].copy()
+        rng, n = self._rng, len(self._values)
+        leader, basis = np.empty((n, steps)), np.empty((n, steps))
+        walk_into(self._values, steps, round(seconds * 1e9), leader, basis)
         hours = steps * seconds / 3_600.0
         sd = history.PREMIUM_SD * 1e-4
         for part, tau, share in (
@@ -112,14 +118,28 @@ class Latent:
 
     def dump(self) -> dict[str, Any]:
         """Plain values for `restore`."""
-        arrays = ("leader", "basis", "basis_mean", "slow", "fast")
-        state: dict[str, Any] = {name: getattr(self, name).tobytes() for name in arrays}
+        state: dict[str, Any] = {name: getattr(self, name).tobytes() for name in ("slow", "fast")}
         generator = msgspec.json.encode(self._rng.bit_generator.state)
-        return state | {"regime": self.regime, "generator": generator}
+        return state | {"values": self._values.tobytes(), "generator": generator}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `dump`."""
-        for name in ("leader", "basis", "basis_mean", "slow", "fast"):
+        for name in ("slow", "fast"):
             setattr(self, name, np.frombuffer(state[name], np.float64).copy())
-        self.regime = state["regime"]
+        self._values = np.frombuffer(state["values"], VALUE_DTYPE).copy()
         self._rng.bit_generator.state = msgspec.json.decode(state["generator"])
+
+
+def _value(spec: CoinSpec, basis_mean: float) -> Value:
+    """A coin's value: beta times the factor's volatility, and what is left to its own."""
+    own = max(0.01, spec.volatility**2 - (FACTOR_VOLATILITY * spec.beta) ** 2) ** 0.5
+    return Value(
+        px=spec.px,
+        volatility=own / YEAR_SECONDS**0.5,
+        factor_volatility=FACTOR_VOLATILITY * spec.beta / YEAR_SECONDS**0.5,
+        basis_mean=basis_mean,
+        basis_sd=BASIS_SD,
+        basis_seconds=BASIS_SECONDS,
+        regime_seconds=REGIME_SECONDS,
+        regime_volatility=REGIMES,
+    )

@@ -9,24 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from math import ceil, exp, log
+from math import ceil, exp
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from slipstream.lob.book import Book
+from slipstream.lob.flow.advance import begin_all, follow
+from slipstream.lob.flow.record import FLOW_DTYPE
 from slipstream.model.grid import floor_tick
-from slipstream.model.instrument import Instrument
-from slipstream.venues.emulator.market import flow, history
+from slipstream.venues.emulator.market import history
 from slipstream.venues.emulator.market.chronicle import Chronicle
+from slipstream.venues.emulator.market.flow import MOST_TOUCHES, TOUCH_RATE, new_flow
 from slipstream.venues.emulator.market.latent import Latent, Paths
 from slipstream.venues.emulator.market.universe import CoinSpec, choose, instrument
 
 STEP_NS = 50_000_000
 FINE_NS = 2_000_000_000  # spans up to here go in steps of STEP_NS
 COARSE_STEPS, COARSE_NS = 2, 4_000_000_000  # longer ones in at least so many, of at most so long
-LAG_SECONDS = 0.5
 LATENT = 1  # the latent prices' own stream of the seed
 ORDERS = 1 << 14
 WINDOW = 120_000  # ticks below the start price that the book covers
@@ -45,7 +46,8 @@ class SyntheticMarket(Chronicle):
         books: dict[str, Book] = {}
         for i, (spec, perp) in enumerate(zip(specs, self.instruments, strict=True)):
             books[spec.coin] = Book(max(0, floor_tick(spec.px, perp.price_decimals) - WINDOW), orders=ORDERS)
-            self._flows.append(_new_flow(spec, perp, seed, i))
+            self._flows.append(new_flow(spec, perp, seed, i))
+            begin_all(self._flows[i], start_ns - 20 * STEP_NS)
         self.books = books
         self._start_books(start_ns)
 
@@ -70,10 +72,12 @@ class SyntheticMarket(Chronicle):
             return
         steps = max(1, ceil(span / STEP_NS)) if span <= FINE_NS else max(COARSE_STEPS, span // COARSE_NS)
         step_ns = span // steps
+        thin = min(1.0, MOST_TOUCHES / (TOUCH_RATE * step_ns / 1e9))
         leader, basis = self.latent.walk(steps, step_ns / 1e9)
         for i, spec in enumerate(self.specs):
             books = self.books[spec.coin].record.base
-            flow.advance(books, self._flows[i], leader[i], basis[i], t0_ns, step_ns)
+            self._flows[i]["thin"] = thin
+            follow(books, self._flows[i], leader[i], basis[i], t0_ns, step_ns)
             self.leaders[spec.coin].move(leader[i].tolist(), t0_ns, t1_ns)
 
     def oracle(self, coin: str) -> Decimal:
@@ -112,46 +116,6 @@ class SyntheticMarket(Chronicle):
         self = cls(tuple(state["coins"]), 0, 86_400_000_000_000 * 3650, days=2)
         self.latent.restore(state["latent"])
         self.books = {spec.coin: Book.load(dump) for spec, dump in zip(self.specs, state["books"], strict=True)}
-        self._flows = [np.frombuffer(dump, flow.FLOW_DTYPE).copy() for dump in state["flows"]]
+        self._flows = [np.frombuffer(dump, FLOW_DTYPE).copy() for dump in state["flows"]]
         self.restore_chronicle(state["chronicle"])
         return self
-
-
-def _new_flow(spec: CoinSpec, perp: Instrument, seed: int, place: int) -> Any:
-    """The flow record of one coin, calibrated from its spec."""
-    flows = np.zeros(1, flow.FLOW_DTYPE)
-    s = flows[0]
-    s["rng"] = (seed * 0x9E3779B97F4A7C15 + (place + 1) * 0xD1B54A32D192ED03) & 0xFFFFFFFFFFFFFFFF
-    s["y"] = log(spec.px)
-    s["tag"] = flow.TAG * (1 + place)
-    s["decimals"] = perp.price_decimals
-    s["lot"] = float(perp.lot)
-    # self-excitation multiplies the base rate by 1 / (1 - 0.35 * 1.5 * rate); solve for the base
-    rate = 1.3 * spec.market_orders / 60.0
-    s["order_rate"] = rate / (1.0 + 0.35 * 1.5 * rate)
-    cap = 0.12 * spec.depth
-    s["order_cap"] = cap
-    # a market order meets several makers: where levels are deep in small orders, it must be smaller than the prints
-    median = spec.median_trade * min(1.0, spec.median_trade * (6e-4 + 400.0 / spec.depth))
-    s["order_mu"] = log(median)
-    s["order_sigma"] = _sigma_for_mean(1.15 * spec.volume / (1.3 * spec.market_orders), median, cap)
-    s["level_usd"] = 0.49 * spec.depth / 20.0
-    s["parts"] = min(6.5, 1.0 + 0.3 * spec.depth / 20.0 / 6_000.0)
-    s["spread_ticks"] = spec.spread_ticks
-    s["touch_rate"] = 9.0
-    s["touch_usd"] = spec.median_trade * min(1.5, max(0.8, 0.02 * s["level_usd"] / spec.median_trade))
-    s["lag"] = LAG_SECONDS
-    return flows
-
-
-def _sigma_for_mean(mean: float, median: float, cap: float) -> float:
-    """Sigma of a log-normal with a median whose mean, values above ``cap`` cut to it, is ``mean`` (bisection)."""
-    low, high = 0.1, 5.0
-    z = np.random.Generator(np.random.PCG64(1)).standard_normal(4_000)
-    for _ in range(24):
-        sigma = 0.5 * (low + high)
-        if np.minimum(cap, median * np.exp(sigma * z)).mean() < mean:
-            low = sigma
-        else:
-            high = sigma
-    return 0.5 * (low + high)
