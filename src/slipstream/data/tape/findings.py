@@ -43,7 +43,8 @@ ROW = (1 << SHIFT) - 1
     EARLY_ROWS,
     LOCAL_BACK,
     UNHEARD,
-) = range(23)
+    UNSETTLED,
+) = range(24)
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -77,6 +78,7 @@ POLICIES = {
     NOTED: Policy("the recorder's own note", "kept"),
     EARLY_ROWS: Policy("the row is heard before it happened", "kept"),
     UNHEARD: Policy("a gap: no book was heard for long", "kept"),
+    UNSETTLED: Policy("an hour whose funding was not heard before its end", "left out"),
     LOCAL_BACK: Policy("the time of hearing is before that of the row above in its file", "clamped"),
 }
 DROPPED_MOST = 0.1  # of the messages: where more have one fault, it is not the messages that are wrong

@@ -15,7 +15,7 @@ from types import TracebackType
 import numpy as np
 
 from slipstream.data.tape.difference import differences, new_state
-from slipstream.data.tape.fault import TapeError
+from slipstream.data.tape.fault import EmptyTape
 from slipstream.data.tape.findings import LOCAL_BACK, TOO_LATE, UNHEARD, WENT_BACK, Findings
 from slipstream.data.tape.header import Source
 from slipstream.data.tape.heard import HEARD_DTYPE, NOTHING, SNAPSHOT, Heard, Scale
@@ -64,9 +64,13 @@ class Pipeline:
         form: str,
         *,
         streams: int = 1,
+        in_step: bool = False,
         chunk_rows: int = CHUNK_ROWS,
     ) -> None:
-        """``to`` is the folder of the tapes. Raises TapeError if the tape is there already."""
+        """``to`` is the folder of the tapes. Streams ``in_step`` were heard by one ear: none is waited for.
+
+        Raises TapeError if the tape is there already.
+        """
         self.scale = scale
         self.found = found
         self.sources: Sequence[Source] = ()
@@ -84,6 +88,7 @@ class Pipeline:
         self._window_ns = int(terms.window_s * 1e9)
         self._validator = Validator(found, scale.market.name, terms.gap_s)
         self._state = new_state()
+        self._nearest = max if in_step else min
         self._newest = [-FOREVER] * streams
         self._heard = [-FOREVER] * streams
         self._pending: list[Heard] = []
@@ -123,7 +128,7 @@ class Pipeline:
         self._pending.append(rows)
         self._held += len(rows)
         if self._held >= BATCH:
-            self._drain(min(self._newest) - self._window_ns)
+            self._drain(self._nearest(self._newest) - self._window_ns)
 
     def end(self, stream: int) -> None:
         """No more rows of a stream."""
@@ -157,7 +162,7 @@ class Pipeline:
         self._writer.append(out)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Make the tape. Raises TapeError (nothing to make one of), OSError."""
+        """Make the tape. Raises EmptyTape, TapeError, OSError."""
         if error is not None:
             self._writer.__exit__(kind, error, at)
             return
@@ -166,7 +171,7 @@ class Pipeline:
             self.found.judge()
             if not self._writer.rows:
                 market = self.scale.market
-                raise TapeError(f"{self._writer.folder}: no book of {market.coin} was told: there is nothing to replay")
+                raise EmptyTape(f"{self._writer.folder}: no book of {market.coin} was told: there is nothing to replay")
             self._writer.findings = self.found.list()
             self._writer.clock = self._hearing.clock()
             self._writer.sources = self.sources

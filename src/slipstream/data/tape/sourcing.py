@@ -64,6 +64,15 @@ class Hashed(io.RawIOBase):
         self._file.close()
 
 
+def hashed(path: Path, terms: Terms) -> Source:
+    """A whole file's name, size and hash. Raises TapeError, OSError."""
+    file = Hashed(path, terms)
+    try:
+        return file.source()
+    finally:
+        file.leave()
+
+
 class Csv:
     """A .csv or .csv.gz as batches of columns. ``file`` is hashed."""
 
