@@ -7,6 +7,11 @@ from slipstream.model.events import Budget
 from slipstream.model.mandate import Mandate
 
 
+def refilled(tokens: float, elapsed_ns: int, rate: float, burst: float) -> float:
+    """A bucket after some time at a rate a second; never more than the burst. Compiled strategies call it, too."""
+    return min(burst, tokens + elapsed_ns / SECOND * rate)
+
+
 class ActionBudget:
     """Counts every request; placements stop while a reserve for cancels is left, cancels are never held back."""
 
@@ -37,8 +42,8 @@ class ActionBudget:
         self._since_mandate += 1
 
     def _refill(self, now_ns: int) -> None:
-        elapsed = max(0, now_ns - self._refilled_ns) / SECOND
-        self._tokens = min(float(self.limits.burst), self._tokens + elapsed * self.limits.actions_per_second)
+        elapsed = max(0, now_ns - self._refilled_ns)
+        self._tokens = refilled(self._tokens, elapsed, self.limits.actions_per_second, float(self.limits.burst))
         self._refilled_ns = max(now_ns, self._refilled_ns)
 
     def leased(self, mandate: Mandate) -> None:

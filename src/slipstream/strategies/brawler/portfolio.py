@@ -35,7 +35,7 @@ class Portfolio:
     """Usage of the cap and the two switches that hang on it."""
 
     def __init__(self, terms: Terms, patience: Patience) -> None:
-        self._terms = terms
+        self.terms = terms
         self.usage = 0.0
         self.reduce_only = Switch("portfolio", patience)
         self.halt = Switch("portfolio halt", patience)
@@ -43,11 +43,11 @@ class Portfolio:
     @property
     def factor(self) -> float:
         """The part of the order size to quote."""
-        return size_factor(self.usage, self._terms.taper_start_ratio, self._terms.taper_floor)
+        return size_factor(self.usage, self.terms.taper_start_ratio, self.terms.taper_floor)
 
     def look(self, holdings: Iterable[tuple[float, float | None]], now_ns: int) -> list[tuple[Switch, bool]]:
         """Measure the usage; the switches that changed and whether each suspended."""
-        terms = self._terms
+        terms = self.terms
         self.usage = gross_usage(holdings, float(terms.gross_cap))
         detail = f"gross exposure is {self.usage:.2f} of {terms.gross_cap} USD"
         out = []

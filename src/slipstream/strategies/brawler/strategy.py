@@ -47,13 +47,13 @@ class Brawler:
         held = dict(elsewhere or {})
         self._slug = slug
         self._config = config
-        self._check_ns = switches.check_interval_ms * MILLI
-        self._portfolio = Portfolio(config.portfolio, patience)
+        self.check_ns = switches.check_interval_ms * MILLI
+        self.portfolio = Portfolio(config.portfolio, patience)
         self.makers = {
             terms.symbol: Maker(terms, config, patience, held.get(terms.symbol, Decimal(0))) for terms in config.terms
         }
         # half of what the gate lets through: the other half is for fills, cancels and bursts
-        self._pace = Pace(config.budget_horizon_h * 3600.0, config.actions_per_second / 2.0)
+        self.pace = Pace(config.budget_horizon_h * 3600.0, config.actions_per_second / 2.0)
         for maker in self.makers.values():
             maker.warm_up()
         self._down: dict[str, str] = {}
@@ -87,7 +87,7 @@ class Brawler:
             intents += self._work(view, self.makers.values())
         # armed by the first event; armed anew should a timer ever be lost
         if view.now_ns >= self._next_check_ns:
-            self._next_check_ns = view.now_ns + self._check_ns
+            self._next_check_ns = view.now_ns + self.check_ns
             intents.append(Wake(CHECK, self._next_check_ns))
         return intents
 
@@ -95,12 +95,12 @@ class Brawler:
         """Look at the conditions of some symbols, and ask for their quotes."""
         intents: list[Intent] = []
         now = view.now_ns
-        self._pace.move(now, None if view.budget is None else view.budget.cap - view.budget.used)
+        self.pace.move(now, None if view.budget is None else view.budget.cap - view.budget.used)
         holdings = [(float(maker.inventory(view)), self._price(maker, view)) for maker in self.makers.values()]
-        before = self._portfolio.halt.is_open, self._portfolio.reduce_only.is_open
-        for switch, suspended in self._portfolio.look(holdings, now):
+        before = self.portfolio.halt.is_open, self.portfolio.reduce_only.is_open
+        for switch, suspended in self.portfolio.look(holdings, now):
             intents.append(_note(switch, suspended, "all", now))
-        after = self._portfolio.halt.is_open, self._portfolio.reduce_only.is_open
+        after = self.portfolio.halt.is_open, self.portfolio.reduce_only.is_open
         if before != after:
             makers = self.makers.values()
         for maker in makers:
@@ -110,10 +110,10 @@ class Brawler:
             if mode is not Mode.OFF and maker.coin not in self._screened:
                 intents.append(self._introduce(maker, view))
             before_quote = maker.last
-            quote = maker.quote(view, mode, size=self._portfolio.factor, price=self._pace.factor)
+            quote = maker.quote(view, mode, size=self.portfolio.factor, price=self.pace.factor)
             if quote is not None:
                 intents.append(quote)
-                self._pace.spend(changed_sides(before_quote, quote))
+                self.pace.spend(changed_sides(before_quote, quote))
         return intents
 
     @staticmethod
@@ -174,10 +174,10 @@ class Brawler:
 
     def status(self) -> dict[str, object]:
         """Plain values for people."""
-        portfolio = self._portfolio
+        portfolio = self.portfolio
         return {
             "symbols": {coin: _status(maker) for coin, maker in self.makers.items()},
-            "request_price_factor": self._pace.factor,
+            "request_price_factor": self.pace.factor,
             "portfolio": {
                 "usage": portfolio.usage,
                 "size_factor": portfolio.factor,
