@@ -128,16 +128,22 @@ def idle(sim: Any) -> None:
 
 @njit(cache=True)
 def place(sim: Any, market: int, side: int, tick: int, lots: int, tif: int, reduce_only: bool) -> int:
-    """Send an order: its slot, or -1 if 256 are out already or the arguments are none. It is PENDING until answered.
+    """Send an order: its slot, or -1 if 256 are out or the arguments are none. It is PENDING until answered.
 
-    A tick of -1 with IOC is a market order.
+    A tick of -1 with IOC is a market order. The slot of an order that is over stays as it is until 16 others have been
+    freed after it; `orders[slot].id` tells whose it is.
     """
-    if sim.n_free == 0 or sim.n_outbox == REQUESTS or market < 0 or market >= sim.n_markets or lots <= 0:
+    if (
+        (sim.n_free == 0 and sim.n_fresh == ORDERS)
+        or sim.n_outbox == REQUESTS
+        or market < 0
+        or market >= sim.n_markets
+        or lots <= 0
+    ):
         return -1
     if (side != 1 and side != -1) or tif < 0 or tif > 2 or tick < -1 or (tick == -1 and tif != IOC):
         return -1
-    sim.n_free -= 1
-    slot = sim.free[sim.n_free]
+    slot = _free_slot(sim)
     order = sim.orders[slot]
     order.id = sim.next_id
     sim.next_id += 1
@@ -154,6 +160,18 @@ def place(sim: Any, market: int, side: int, tick: int, lots: int, tif: int, redu
     order.resting = 0
     _post(sim, slot, NEW, tick, lots)
     return slot
+
+
+@njit(cache=True)
+def _free_slot(sim: Any) -> int:
+    """The slot that has been free for longest. Few are used at first: what is used stays near."""
+    if sim.n_free == 0:
+        sim.n_fresh += 1
+        return int(sim.n_fresh - 1)
+    slot = sim.free[sim.free_head & (ORDERS - 1)]
+    sim.free_head += 1
+    sim.n_free -= 1
+    return int(slot)
 
 
 @njit(cache=True)

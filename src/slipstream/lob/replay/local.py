@@ -125,7 +125,7 @@ def _settle(sim: Any, slot: int, outcome: int, tick: int, left: int) -> None:
             order.state = OPEN
     if order.state == DONE and order.in_flight == 0:
         order.state = FREE
-        sim.free[sim.n_free] = slot
+        sim.free[(sim.free_head + sim.n_free) & (ORDERS - 1)] = slot
         sim.n_free += 1
 
 

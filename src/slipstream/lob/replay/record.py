@@ -33,6 +33,7 @@ FILLS = 1 << 16
 SENT = 1 << 14
 SAMPLES = 1 << 14
 FIRST_NEWS = 256  # the ring begins this small and doubles: what is used stays near
+FIRST_SLOTS = 16
 NEVER = np.iinfo(np.int64).max
 
 START, FEED, RESPONSE, TIMER = 0, 1, 2, 3
@@ -163,8 +164,8 @@ SIM_DTYPE = np.dtype(
         ("delays", TABLE_DTYPE, (DELAYS,)),
         # where the run stands
         *_fields(_i8, "started row row_ns exch_ns limit_ns bound_ns heard_until_ns arrival_ns mark_ns other_ns"),
-        *_fields(_i8, "answer_ns timer_ns next_sample_ns next_id n_free n_outbox n_timers requests_head requests_tail"),
-        *_fields(_i8, "answers_head answers_tail n_fills n_sent n_samples rows_done wakes"),
+        *_fields(_i8, "answer_ns timer_ns next_sample_ns next_id n_free n_fresh free_head n_outbox n_timers"),
+        *_fields(_i8, "requests_head requests_tail answers_head answers_tail n_fills n_sent n_samples rows_done wakes"),
         ("marked", _i8, (HORIZONS,)),  # fills before this one have their mark
         ("news_ns", _i8, (MARKETS,)),  # when the next row of each market is heard
         ("known_cash", _f8, (MARKETS,)),

@@ -12,7 +12,7 @@ import numpy as np
 from slipstream.lob.replay import delay as delays
 from slipstream.lob.replay import fee_tiers as fees
 from slipstream.lob.replay.queue_position import MODELS
-from slipstream.lob.replay.record import DELAYS, FIRST_NEWS, HORIZONS, NEVER, ORDERS
+from slipstream.lob.replay.record import DELAYS, FIRST_NEWS, FIRST_SLOTS, HORIZONS, NEVER
 from slipstream.lob.replay.window import first_window
 
 
@@ -113,8 +113,8 @@ def write_terms(sim: Any, records: Any, markets: Sequence[MarketTerms], terms: R
     for name in ("bid_tick", "ask_tick", "trade_tick"):
         sim["quotes"][name] = -1
     sim["exch_ns"] = -NEVER
-    sim["free"] = np.arange(ORDERS)[::-1]
-    sim["n_free"] = ORDERS
+    sim["free"][:FIRST_SLOTS] = np.arange(FIRST_SLOTS)
+    sim["n_free"] = sim["n_fresh"] = FIRST_SLOTS
     sim["next_id"] = 1
 
 
