@@ -13,7 +13,7 @@ from slipstream.late import LATE
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", "alerts", "record"}
-RESEARCH = {"compact", "import", "lake", "costs", "backtest", "sweep", "new-strategy", "train", "research"}
+RESEARCH = {"compact", "import", "lake", "costs", "backtest", "sweep", "new-strategy", "train", "research", "tape"}
 CRON = {"record-bbo", "candidates", "watchlist", "volume-gap"}
 OPERATOR = {"status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top"}
 COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "parity", "replay", "report"}
@@ -23,6 +23,7 @@ GROUPS = {
     "research": ("reproduce",),
     "breaks": ("explain", "resolve"),
     "costs": ("calibrate", "show", "compare"),
+    "tape": ("convert", "check", "show"),
     "lake": ("show", "verify", "check", "adopt", "bars", "export"),
 }
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)

@@ -34,6 +34,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "import": ("import bars.csv --interval 4h", "import funding.parquet --stream funding", "import panel/"),
     "lake": ("lake show", "lake verify"),
+    "tape": ("tape convert recordings/ --to tapes/", "tape show tapes/", "tape check tapes/hl_BTC --strict"),
     "costs": ("costs calibrate --help", "costs show --help"),
     "backtest": (
         "backtest gradient --bars bars.parquet --funding funding.parquet",

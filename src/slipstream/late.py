@@ -53,6 +53,7 @@ LATE: dict[str, dict[str, tuple[str, str]]] = {
         "import_files": ("import", "Bring bars or funding from files into the lake."),
         "app": ("lake", "Look at the lake of market data."),
     },
+    "slipstream.processes.tape": {"app": ("tape", "Make tapes of recordings, and look at them.")},
     "slipstream.processes.costs": {"app": ("costs", "Calibrate what trading costs from recorded books, and show it.")},
     "slipstream.processes.backtest": {
         "backtest": ("backtest", "Test a strategy on history, net of all costs, and write a report.")

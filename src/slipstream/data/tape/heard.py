@@ -141,22 +141,7 @@ def trades(
 def fundings(scale: Scale, settle_ns: Ints, local_ns: Ints, place: Ints, oracle: Floats, rate: Floats) -> Heard:
     """Rows of settlements: the oracle's price as the nearest tick, the rate (a fraction) in its unit."""
     out = _rows(len(settle_ns), settle_ns, local_ns, place)
-    out["tick"] = nearest_ticks(scale.grid, oracle)
+    out["tick"] = [scale.grid.near(float(px)) for px in oracle]
     out["lots"] = np.rint(rate * RATE_UNIT).astype(np.int64)
     out["kind"], out["side"] = FUNDING, 1
-    return out
-
-
-def nearest_ticks(grid: Grid, px: Floats) -> Ints:
-    """The ticks next to prices that need not be on the grid. Raises TapeError for one that is no price."""
-    out = np.zeros(len(px), np.int64)
-    for at, one in enumerate(px):
-        if not (np.isfinite(one) and one > 0):
-            raise TapeError(f"oracle price {one} is no price")
-        if grid.decimals >= 0:
-            places = max(0, min(grid.decimals, 4 - int(np.floor(np.log10(one)))))
-            step = 10.0**-places
-        else:
-            step = float(grid.tick_size)
-        out[at] = max(1, int(grid.ticks(np.array([np.rint(one / step) * step]))[0][0]))
     return out

@@ -77,6 +77,17 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         wrong |= (units % step != 0) | (units <= 0) | (units // step > MAX_TICK)
         return np.where(wrong, 0, units // step), wrong
 
+    def near(self, px: float) -> int:
+        """The tick next to a price that need not be on the grid, at least 1. Raises TapeError for what is no price."""
+        if not (np.isfinite(px) and 0 < px < 1e15):
+            raise TapeError(f"{px} is no price")
+        places = self.decimals
+        if places >= 0:
+            step = 10.0 ** -max(0, min(places, 4 - int(np.floor(np.log10(px)))))
+        else:
+            step = float(self.tick_size)
+        return max(1, int(self.ticks(np.array([np.rint(px / step) * step]))[0][0]))
+
     def price(self, tick: int) -> Decimal:
         """The price of a tick."""
         if self.decimals >= 0:

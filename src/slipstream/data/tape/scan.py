@@ -26,8 +26,9 @@ SCAN_DTYPE = np.dtype(
         ("gap_ns", np.int64),
         ("longest_gap_ns", np.int64),
         ("crossed", np.int64),  # it is at the moment: one finding for each time that it becomes so
-        ("spread", np.int64),  # sum of spreads, ticks, over messages of a two-sided book
-        ("spreads", np.int64),
+        ("now", np.int64),  # spread, ticks; -1: one side is empty, or they are crossed
+        ("spread", np.float64),  # ticks x ns of a two-sided book
+        ("quoted_ns", np.float64),
         ("widest", np.int64),
     ]
 )
@@ -49,6 +50,10 @@ def scan(state: Any, rows: Any) -> None:
                 count(found, SILENCE, state.seen)
         if row.local_ns < row.exch_ns:
             count(found, EARLY_ROWS, state.seen)
+        if state.now >= 0 and gap > 0:
+            state.spread += float(state.now) * float(gap)
+            state.quoted_ns += float(gap)
+            state.widest = max(state.widest, state.now)
         state.last_ns = row.exch_ns
         if kind == DEPTH:
             put(ladder, s, row.side * row.tick, row.lots)
@@ -65,11 +70,8 @@ def scan(state: Any, rows: Any) -> None:
             if now and state.crossed == 0:
                 count(found, CROSSED_ROWS, state.seen)
             state.crossed = 1 if now else 0
-            if ladder.n[0] > 0 and ladder.n[1] > 0 and not now:
-                spread = best_tick(ladder, 1) - best_tick(ladder, 0)
-                state.spread += spread
-                state.spreads += 1
-                state.widest = max(state.widest, spread)
+            two_sided = ladder.n[0] > 0 and ladder.n[1] > 0 and not now
+            state.now = best_tick(ladder, 1) - best_tick(ladder, 0) if two_sided else -1
         state.seen += 1
 
 
@@ -82,6 +84,7 @@ class Validator:
         self._file = len(found.names) << SHIFT
         found.names.append(name)
         self.state = np.zeros(1, SCAN_DTYPE)[0]
+        self.state["now"] = -1
         self.state["gap_ns"] = int(gap_s * 1e9)
 
     def take(self, rows: Any) -> None:
@@ -99,10 +102,16 @@ class Validator:
 
     @property
     def mean_spread(self) -> float:
-        """Ticks, over messages of a two-sided book that is not crossed; 0 without any."""
-        return int(self.state["spread"]) / max(1, int(self.state["spreads"]))
+        """Ticks, over the time of a two-sided book that is not crossed; 0 without any."""
+        return float(self.state["spread"]) / max(1.0, float(self.state["quoted_ns"]))
 
     @property
     def longest_gap_s(self) -> float:
         """The longest silence, seconds."""
         return int(self.state["longest_gap_ns"]) / 1e9
+
+    @property
+    def best_ticks(self) -> tuple[int, int]:
+        """Best bid and ask after the last row, -1 where there is none."""
+        ladder = self.state["ladder"]
+        return best_tick(ladder, 0), best_tick(ladder, 1)

@@ -25,7 +25,6 @@ from slipstream.data.tape.header import (
     DATA,
     DTYPES,
     FILE,
-    KINDS,
     Chunk,
     Clock,
     Finding,
@@ -36,56 +35,12 @@ from slipstream.data.tape.header import (
     header_bytes,
 )
 from slipstream.data.tape.packing import pack
-from slipstream.data.tape.scale import MAX_LOTS, Market
-from slipstream.lob.replay.rows import CLEAR, FUNDING, KIND, MORE, TRADE
+from slipstream.data.tape.scale import Market
+from slipstream.data.tape.tally import Tally
+from slipstream.lob.replay.rows import MORE
 
 CHUNK_ROWS = 1 << 20
 Rows = npt.NDArray[np.void]
-
-
-class Tally:
-    """What an open writer has seen: chunks, kinds, the last row."""
-
-    def __init__(self) -> None:
-        self.rows = 0
-        self.chunks: list[Chunk] = []
-        self.kinds = np.zeros(KIND + 1, np.int64)
-        self.last: Any = None
-
-    def take(self, rows: Rows) -> None:
-        """Count rows. Raises TapeError for the first that no tape may hold, naming its place in the tape."""
-        wrong = _wrong(rows, self.last)
-        for reason, bad in wrong:
-            if bad.any():
-                at = int(np.argmax(bad))
-                raise TapeError(f"row {self.rows + at}: {reason}: {_shown(rows[at])}")
-        self.kinds += np.bincount(rows["kind"] & KIND, minlength=KIND + 1)
-        self.rows += len(rows)
-        self.last = rows[-1].copy()
-
-
-def _shown(row: Any) -> str:
-    return ", ".join(f"{name} {row[name]}" for name in row.dtype.names)
-
-
-def _wrong(rows: Rows, last: Any) -> list[tuple[str, npt.NDArray[np.bool_]]]:
-    kind, tick, lots, side = rows["kind"] & KIND, rows["tick"], rows["lots"], rows["side"]
-    level = (kind != FUNDING) & (kind != CLEAR) & (lots != 0)
-    out = [
-        ("a kind that is not known", ~np.isin(kind, tuple(KINDS.values())) | (rows["kind"] < 0)),
-        ("a side that is neither 1 nor -1", (np.abs(side) != 1) & (kind != FUNDING)),
-        ("lots below 0 or beyond what a row may hold", ((lots < 0) & (kind != FUNDING)) | (np.abs(lots) > MAX_LOTS)),
-        ("a trade of no lots", (kind == TRADE) & (lots == 0)),
-        ("a tick that is no price", (tick < -1) | (level & (tick < 1))),
-    ]
-    for name, clock in (("exch_ns", "the exchange's time"), ("local_ns", "the time of hearing")):
-        before = rows[name][0] if last is None else last[name]
-        out.append((f"{clock} is before that of the row above", np.diff(rows[name], prepend=before) < 0))
-    first = False if last is None else bool(last["kind"] & MORE)
-    inside = np.concatenate([[first], (rows["kind"][:-1] & MORE) != 0])
-    before = rows["exch_ns"][0] if last is None else last["exch_ns"]
-    out.append(("a message of several times", inside & (np.diff(rows["exch_ns"], prepend=before) != 0)))
-    return out
 
 
 class TapeWriter:
@@ -118,6 +73,7 @@ class TapeWriter:
         self.clock = Clock()
         self._part = folder.with_name(f".{folder.name}.part")
         self._tally = Tally()
+        self._chunks: list[Chunk] = []
         self._chunk_rows = chunk_rows
         self._kept = np.empty(chunk_rows, DTYPES[layout])
         self._held = 0
@@ -172,7 +128,7 @@ class TapeWriter:
         rows["market"] = 0
         plain = rows.tobytes() if self.packing == "none" else b""
         data = plain or pack(rows)
-        chunks = self._tally.chunks
+        chunks = self._chunks
         chunks.append(
             Chunk(
                 rows=len(rows),
@@ -190,13 +146,13 @@ class TapeWriter:
 
     def header(self) -> Header:
         """What the rows so far, as far as they are in chunks, would be headed by."""
-        tally, chunks = self._tally, self._tally.chunks
+        tally, chunks = self._tally, self._chunks
         return Header(
             market=self.market,
             layout=self.layout,
             packing=self.packing,
             rows=sum(chunk.rows for chunk in chunks),
-            kinds={name: int(tally.kinds[code]) for name, code in KINDS.items() if tally.kinds[code]},
+            kinds=tally.by_name(),
             first_ns=chunks[0].first_ns if chunks else 0,
             last_ns=chunks[-1].last_ns if chunks else 0,
             first_local_ns=chunks[0].first_local_ns if chunks else 0,
