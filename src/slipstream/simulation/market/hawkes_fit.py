@@ -6,6 +6,7 @@ starts. Standard errors come from the observed information (the likelihood's cur
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import Any
 
@@ -108,8 +109,19 @@ def likelihood(
     )
 
 
-def fit(times: npt.ArrayLike, kinds: npt.ArrayLike, horizon_s: float, *, symmetric: bool = False) -> HawkesFit:
+def fit(
+    times: npt.ArrayLike,
+    kinds: npt.ArrayLike,
+    horizon_s: float,
+    *,
+    symmetric: bool = False,
+    fastest: float = math.inf,
+    start: HawkesFit | None = None,
+) -> HawkesFit:
     """The most likely process; if ``symmetric``, of those in which every kind is like every other.
+
+    Excitement fades at most at ``fastest`` a second: what times cannot tell apart is no excitement. ``start`` is one
+    more place to search from.
 
     Raises ValueError where there are too few arrivals or they are out of order.
     """
@@ -119,7 +131,7 @@ def fit(times: npt.ArrayLike, kinds: npt.ArrayLike, horizon_s: float, *, symmetr
         place = int(counts.argmin())
         raise ValueError(f"kind {place} arrives {counts[place]} times: a fit needs at least {LEAST_ARRIVALS} of each")
     objective = _Objective(when, what, float(horizon_s), d, _tie(d, symmetric))
-    best, converged = _search(objective, counts / horizon_s)
+    best, converged = _search(objective, counts / horizon_s, fastest, start)
     base, jumps, fades = objective.split(np.exp(best[objective.tie]))
     jumps = np.where(jumps / fades < NEGLIGIBLE, 0.0, jumps)
     errors = _errors(objective, best, jumps)
@@ -195,41 +207,51 @@ class _Objective:
         values = np.exp(logs[self.tie])
         slope = np.empty(len(values))
         total = log_likelihood(*self._data, *self.split(values), *self.split(slope))
-        return -float(total), np.bincount(self.tie, -slope * values, self.free)
+        return -float(total), np.asarray(np.bincount(self.tie, -slope * values, self.free), np.float64)
 
     def value(self, logs: Floats) -> float:
         """The value alone."""
         return self.both(logs)[0]
 
 
-def _search(objective: _Objective, rates: Floats) -> tuple[Floats, bool]:
+def _search(objective: _Objective, rates: Floats, fastest: float, known: HawkesFit | None) -> tuple[Floats, bool]:
     """The lowest point that any start leads to, and whether the search says that it converged there."""
     d = objective.d
     best: Any = None
     pace = float(rates.sum())
-    fast, slow = np.log(pace * 1e3), np.log(pace * 1e-4)
+    fast, slow = np.log(min(pace * 1e3, fastest)), np.log(pace * 1e-4)
     bounds = [(np.log(rate * 1e-6), np.log(rate * 10.0)) for rate in rates]
     bounds += [(slow - 15.0, fast)] * (d * d) + [(slow, fast)] * (d * d)
     low, high = (objective.fold(np.array(ends)) for ends in zip(*bounds, strict=True))
-    for memory, branching in product(MEMORIES, BRANCHINGS):
-        fades = np.full((d, d), pace / memory)
-        share = np.full((d, d), branching * 0.3 / max(1, d - 1))
-        np.fill_diagonal(share, branching * (0.7 if d > 1 else 1.0))
-        start = np.log(np.concatenate([rates * (1.0 - branching), (share * fades).ravel(), fades.ravel()]))
-        start = objective.fold(start)
+    starts = [
+        _start(rates * (1.0 - branching), pace / memory, branching)
+        for memory, branching in product(MEMORIES, BRANCHINGS)
+    ]
+    if known is not None:
+        starts.append(np.concatenate([known.mu, np.ravel(known.alpha), np.ravel(known.beta)]))
+    for place in starts:
+        start = objective.fold(np.log(np.maximum(place, 1e-300)))
         found = optimize.minimize(
             objective.both,
             np.clip(start, low, high),
             jac=True,
             method="L-BFGS-B",
             bounds=optimize.Bounds(low, high),
-            options={"maxiter": 500, "ftol": 1e-12, "gtol": 1e-6},
+            options={"maxiter": 300, "ftol": 1e-11, "gtol": 1e-5},
         )
         if np.isfinite(found.fun) and (best is None or found.fun < best.fun):
             best = found
     if best is None:
         raise ValueError("no start of the search gives these arrivals a finite likelihood: look for equal times")
     return np.asarray(best.x, np.float64), bool(best.success)
+
+
+def _start(mu: Floats, fade: float, branching: float) -> Floats:
+    """Parameters of kinds that excite themselves more than each other."""
+    d = len(mu)
+    share = np.full((d, d), branching * 0.3 / max(1, d - 1))
+    np.fill_diagonal(share, branching * (0.7 if d > 1 else 1.0))
+    return np.concatenate([mu, (share * fade).ravel(), np.full(d * d, fade)])
 
 
 def _errors(objective: _Objective, best: Floats, jumps: Floats) -> Floats:
