@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from slipstream.model.errors import ConfigError
+from slipstream.processes.tick_terms import TickTerms
 from slipstream.strategies.registry import Entry
 
 
@@ -19,7 +20,7 @@ class BacktestRequest(msgspec.Struct, frozen=True, kw_only=True):
     ``replay`` (a folder of recorded books) or ``demo`` (made up from ``seed``). ``hours`` is how long a simulated
     market runs. ``kernel`` runs the pod's own kernel over the bars instead of the vectorised account. Fractions are of
     the traded notional; ``costs`` is a file of `slipstream costs calibrate` instead of ``half_spread`` and ``impact``.
-    ``capital`` is USD, None what the config says.
+    ``capital`` is USD, None what the config says. ``tick`` are the terms of a run over tapes, tick by tick.
     """
 
     entry: Entry
@@ -39,6 +40,7 @@ class BacktestRequest(msgspec.Struct, frozen=True, kw_only=True):
     maker_share: float | None = None
     costs: Path | None = None
     kernel: bool = False
+    tick: TickTerms | None = None
 
     def settings_path(self) -> Path | None:
         """The config file to read: as given, else the sample if it is there."""

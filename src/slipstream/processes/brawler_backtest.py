@@ -25,11 +25,18 @@ CAPITAL = Decimal(100_000)
 START_NS = 1_760_000_400_000_000_000  # a full minute
 PERIOD_S = 60
 HOUR_NS = 3_600_000_000_000
-NO_BARS = "a market maker is tested on books: --demo for made-up ones, --replay FOLDER for recorded ones"
+NO_BARS = (
+    "a market maker is tested on books: --demo for made-up ones, --replay FOLDER for recorded ones, --tape FOLDER for "
+    "ticks"
+)
 
 
 def backtest(request: BacktestRequest) -> BacktestRecord:
     """Run Brawler for some hours of venue time. Raises ConfigError (what the user can mend)."""
+    if request.tick is not None:
+        from slipstream.processes.tick_backtest import backtest as over_ticks
+
+        return over_ticks(request)
     request.refuse(("bars", "funding", "returns_csv", "no_funding"), NO_BARS)
     request.refuse(("half_spread", "impact", "maker_share", "costs", "kernel"), "its orders meet a book")
     if request.demo == (request.replay is not None):

@@ -1,0 +1,253 @@
+"""`slipstream backtest brawler --tape ...`: Brawler over recorded ticks, its compiled form or its pod's own kernel."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from slipstream.execution.kernel import Kernel
+from slipstream.lob.replay.replay import Outcome, Replay
+from slipstream.lob.replay.terms import ReplayTerms
+from slipstream.model.errors import ConfigError
+from slipstream.pods import kernel_config
+from slipstream.processes.backtest_request import BacktestRequest
+from slipstream.processes.bar_market import settings_of
+from slipstream.processes.tick_market import HOUR_NS, Markets, open_markets
+from slipstream.processes.tick_terms import TickTerms, stated
+from slipstream.simulation.tick.kernel_on_tape import Listing, TapeKernel
+from slipstream.simulation.tick.markouts import HORIZONS_NS
+from slipstream.simulation.tick.record import TickRecord, tick_record
+from slipstream.simulation.tick.run import Hooked, Rows, run
+from slipstream.simulation.tick.run import told as told_of_run
+from slipstream.simulation.tick.settled import Settlement, settled
+from slipstream.simulation.tick.symmetric import params_of, symmetric
+from slipstream.simulation.tick.told import Told
+from slipstream.strategies.brawler.config import BrawlerConfig
+from slipstream.strategies.brawler.replayed.hook import brawler
+from slipstream.strategies.brawler.replayed.opening import opening
+from slipstream.strategies.brawler.strategy import Brawler
+
+SECOND = 1_000_000_000
+CAPITAL = 100_000.0
+NAIVE = "symmetric"
+NAIVE_TITLE = "Naive maker: a fixed width around the local mid"
+NO_FUNDING = (
+    "a backtest of perps that leaves funding out unasked is none: give --funding tape (FUNDING rows of the tapes), "
+    "--funding FILE (coin, ts, rate), or say --funding none"
+)
+NO_BARS = "ticks are replayed: the market is --tape (or --simulate)"
+
+
+def backtest(request: BacktestRequest) -> TickRecord:
+    """Brawler over the tapes of a request. Raises ConfigError and ValueError (what the user can mend)."""
+    return _backtest(request, naive=False)
+
+
+def backtest_naive(request: BacktestRequest) -> TickRecord:
+    """The naive maker, with the width, sizes and bounds of Brawler's config, over the same tapes."""
+    return _backtest(request, naive=True)
+
+
+def _backtest(request: BacktestRequest, *, naive: bool) -> TickRecord:
+    terms = checked(request)
+    config: Any = settings_of(request)
+    with open_markets(terms, names_of(config), request.seed) as markets:
+        end_ns = end_of(markets, request.hours)
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("rows of the tapes", total=markets.rows)
+            found = told(markets, terms, config, end_ns, request.kernel, lambda n: bar.advance(task, n), naive=naive)
+        findings = found_in(markets, config, found)
+    capital = request.capital or CAPITAL
+    slug, title = (NAIVE, NAIVE_TITLE) if naive else (request.entry.slug, request.entry.title)
+    return tick_record(
+        found,
+        slug=slug,
+        title=title,
+        capital=capital,
+        assumptions=(how(request, naive), *stated(terms)),
+        settings=settings(request, terms, config),
+        findings=findings,
+    )
+
+
+def checked(request: BacktestRequest) -> TickTerms:
+    """The terms of a request that can be run. Raises ConfigError."""
+    terms = request.tick
+    if terms is None or not terms.tapes:
+        raise ConfigError(f"backtest {request.entry.slug}: no tape: give --tape FOLDER")
+    request.refuse(("bars", "returns_csv", "demo", "replay"), NO_BARS)
+    request.refuse(("half_spread", "impact", "maker_share", "costs"), "its orders meet a book")
+    if not terms.funding:
+        raise ConfigError(f"backtest {request.entry.slug}: {NO_FUNDING}")
+    stated(terms)  # an anchor's words that are none are said before anything is read
+    return terms
+
+
+def how(request: BacktestRequest, naive: bool) -> str:
+    """Which form of the strategy ran."""
+    if naive:
+        return "the naive maker, compiled: one quote a side around the local mid, the width of the config's base_spread"
+    if request.kernel:
+        return "the pod's own kernel, event by event, on the exchange of the tick engine"
+    return "the compiled form of the strategy, whose requests a test holds equal to the pod's kernel"
+
+
+def names_of(config: BrawlerConfig) -> list[tuple[str, str]]:
+    """Every configured coin with its name at the reference exchange."""
+    return [(entry.symbol, entry.cex_symbol or "") for entry in config.symbols]
+
+
+def end_of(markets: Markets, hours: float | None) -> int | None:
+    """When to stop, ns of the exchange's time; None: at the tapes' end. Raises ConfigError beyond it."""
+    if hours is None:
+        return None
+    if hours > markets.hours * (1.0 + 1e-9):
+        raise ConfigError(f"--hours {hours:g}: the tapes last {markets.hours:.3f} h together")
+    return markets.begin_ns + round(hours * HOUR_NS)
+
+
+def of_coins(config: BrawlerConfig, coins: Sequence[str]) -> BrawlerConfig:
+    """The config of some of its coins."""
+    return config.model_copy(update={"symbols": [entry for entry in config.symbols if entry.symbol in coins]})
+
+
+def told(
+    markets: Markets,
+    terms: TickTerms,
+    config: BrawlerConfig,
+    end_ns: int | None,
+    kernel: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    naive: bool = False,
+) -> Told:
+    """Run and settle. Raises ConfigError, ValueError."""
+    span = (end_ns or markets.end_ns) - markets.begin_ns
+    replay_terms = ReplayTerms(horizons_ns=HORIZONS_NS, sample_ns=sample_ns(terms, span), volume=markets.volume)
+    chosen = of_coins(config, markets.coins)
+    settlements = settlements_of(terms, markets)
+    rows = markets.merged(end_ns)
+    if kernel and not naive:
+        outcome, last = on_kernel(markets, replay_terms, chosen, rows, progress)
+    else:
+        strategy = naive_of(markets, chosen) if naive else brawler_of(markets, chosen)
+        outcome, last = run(markets.terms, replay_terms, strategy, rows, progress)
+    found = told_of_run(markets.terms, len(markets.homes), replay_terms, outcome, last)
+    return settled(found if terms.funding == "tape" else without_funding(found), settlements)
+
+
+def sample_ns(terms: TickTerms, span_ns: int) -> int:
+    """Time between looks at the account: as asked, else a second, and a minute in runs of days."""
+    if terms.sample_s is not None:
+        return round(terms.sample_s * SECOND)
+    return SECOND if span_ns <= 4 * HOUR_NS else 10 * SECOND if span_ns <= 48 * HOUR_NS else 60 * SECOND
+
+
+def brawler_of(markets: Markets, config: BrawlerConfig) -> Hooked:
+    """The compiled Brawler at its opening. Raises ConfigError."""
+    homes = {coin: place for place, coin in enumerate(markets.coins)}
+    anchors = {coin: len(markets.coins) + place for place, coin in enumerate(markets.coins)}
+    memory = opening(Brawler(config), kernel_config(config, 1.0), markets.instruments(), homes, anchors)
+    return Hooked(hook=brawler, memory=memory)
+
+
+def naive_of(markets: Markets, config: BrawlerConfig) -> Hooked:
+    """The naive maker with the width, sizes and bounds of a config. Raises ValueError."""
+    lots = {terms.symbol: terms for terms in config.terms}
+    quotes = {}
+    for place, (coin, market) in enumerate(zip(markets.coins, markets.terms, strict=False)):
+        size, bound = (float(amount) / market.lot_size for amount in (lots[coin].order_size, lots[coin].max_inventory))
+        quotes[place] = (lots[coin].base_spread / 2.0, round(size), round(bound))
+    return Hooked(hook=symmetric, params=params_of(quotes))
+
+
+def on_kernel(
+    markets: Markets, terms: ReplayTerms, config: BrawlerConfig, chunks: Iterable[Rows], progress: Callable[[int], None]
+) -> tuple[Outcome, int]:
+    """The pod's kernel over the tapes."""
+    instruments = markets.instruments()
+    listings = [Listing("hl", coin, instruments[coin]) for coin in markets.coins]
+    listings += [Listing("binance", coin) for coin in markets.coins]
+    strategy = Brawler(config)
+    kernel = Kernel(strategy, (), kernel_config(config, 1.0), strategy.slug, 1)
+    driven = TapeKernel(kernel, Replay(markets.terms, None, terms), listings, Decimal(repr(CAPITAL)))
+    last = [0]
+
+    def passed() -> Iterable[Rows]:
+        for rows in chunks:
+            last[0] = int(rows["exch_ns"][-1])
+            progress(len(rows))
+            yield rows
+
+    return driven.run(passed()), last[0]
+
+
+def settlements_of(terms: TickTerms, markets: Markets) -> list[Settlement]:
+    """Funding of a file, of the coins that are traded. Raises ConfigError, ValueError: no funding where some is due."""
+    if terms.funding == "none":
+        return []
+    if terms.funding == "tape":
+        without = [t.header.market.name for t in markets.homes if not t.header.kinds.get("funding")]
+        if without:
+            raise ConfigError(
+                f"--funding tape: {', '.join(without)} has no FUNDING row; give a file (coin, ts, rate), or say "
+                "--funding none"
+            )
+        return []
+    from slipstream.data.tables import rows_of
+
+    out = []
+    by_coin = dict(rows_of(Path(terms.funding), "funding")[1])
+    due = list(range(-(-markets.begin_ns // HOUR_NS) * HOUR_NS, markets.end_ns + 1, HOUR_NS))
+    for coin in markets.coins:
+        told_of = by_coin.get(coin)
+        rates: dict[int, float] = (
+            {} if told_of is None else dict(zip(told_of["settle_ns"].tolist(), told_of["rate"].tolist(), strict=True))
+        )
+        lacking = [ns for ns in due if not np.isfinite(rates.get(ns, np.nan))]
+        if lacking:
+            when = np.datetime64(lacking[0], "ns").astype("datetime64[m]")
+            raise ConfigError(
+                f"--funding {terms.funding}: no rate of {coin} at {when}Z, within the tapes; complete the file, "
+                "or say --funding none"
+            )
+        out += [Settlement(coin, ns, rates[ns]) for ns in due]
+    return out
+
+
+def without_funding(found: Told) -> Told:
+    """The run as if no settlement had been on its tapes."""
+    nothing = np.zeros_like(found.samples.funding)
+    return dataclasses.replace(found, samples=dataclasses.replace(found.samples, funding=nothing))
+
+
+def found_in(markets: Markets, config: BrawlerConfig, found: Told) -> tuple[str, ...]:
+    """What a reader should know of the tapes and the run."""
+    out = [f"{found.fills.count} fills, {int((~found.fills.maker).sum())} of them taking"]
+    absent = [entry.symbol for entry in config.symbols if entry.symbol not in markets.coins]
+    if absent:
+        out.append(f"configured, and without a tape: {', '.join(absent)}")
+    for tape in markets.homes:
+        told_of = ", ".join(f"{one.reason} {one.count:,} times ({one.action})" for one in tape.header.findings)
+        if told_of:
+            out.append(f"the tape {tape.header.market.name}: {told_of}")
+    return tuple(out)
+
+
+def settings(request: BacktestRequest, terms: TickTerms, config: BrawlerConfig) -> dict[str, object]:
+    """What a reader needs to repeat the run."""
+    words = {name: getattr(terms, name) for name in terms.__struct_fields__ if name not in ("tapes", "simulate")}
+    return {
+        "strategy": request.entry.slug,
+        "tapes": [path.name for path in terms.tapes],
+        "ticks": {name: value for name, value in words.items() if value is not None},
+        "seed": request.seed,
+        "config": config.public(),
+    }
