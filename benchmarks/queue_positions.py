@@ -29,7 +29,8 @@ import numpy as np
 import numpy.typing as npt
 
 from slipstream.data.tape.l3_bitstamp import BitstampLog
-from slipstream.data.tape.l3_lobster import PRICE_UNIT, LobsterLog
+from slipstream.data.tape.l3_lobster import LobsterLog
+from slipstream.data.tape.l3_lobster_levels import PRICE_UNIT
 from slipstream.lob.book import Book
 from slipstream.lob.replay.order_book import OrderBook, project
 from slipstream.lob.replay.order_record import record

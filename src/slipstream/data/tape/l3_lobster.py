@@ -6,8 +6,10 @@ order, 6 a cross trade (auction), 7 a halt (price -1), resumed quoting (0) or tr
 
 - 5 and 6 are PRINT rows: no displayed order has to do with them.
 - 7 makes no row; it is found and counted.
-- Orders that rested before the file begins have no joining message: what happens to them is found, counted and left
-  out, so that the book holds only orders whose place is known (`l3_lobster_levels` compares it with the levels' file).
+- Orders that rested before the file begins have no joining message. With the file of levels, all that a level held
+  before the first message is one order, a block in front of everything that joins later: its id is minus its tick, and
+  what happens to orders that never joined happens to it. Without that file, or at levels that it did not show, their
+  messages are found, counted and left out.
 - The file has one time, the exchange's; rows are heard then.
 """
 
@@ -25,12 +27,12 @@ import numpy.typing as npt
 
 from slipstream.data.tape.fault import TapeError
 from slipstream.data.tape.l3_lines import Found, read_fields, whole
+from slipstream.data.tape.l3_lobster_levels import PRICE_UNIT, read_levels
 from slipstream.lob.replay.order_rows import ADD, CANCEL, EXECUTE, ORDER_ROW_DTYPE, PRINT, REDUCE
 
 Rows = npt.NDArray[Any]
 Fields = tuple[int, int, int, int, int, int, int, int]
 COLUMNS = 6
-PRICE_UNIT = 10_000
 SECOND = 1_000_000_000
 CHUNK = 1 << 14
 JOINS, CUT, GONE, TRADED, HIDDEN, CROSS, HALT = range(1, 8)
@@ -49,24 +51,33 @@ class LobsterLog:
     """The order-level rows of a message file; iterating reads it. ``counts`` say what was met, after the iteration."""
 
     def __init__(
-        self, path: Path, day: date, found: Found | None = None, *, tick_size: Decimal = Decimal("0.01")
+        self,
+        path: Path,
+        day: date,
+        found: Found | None = None,
+        *,
+        tick_size: Decimal = Decimal("0.01"),
+        levels: Path | None = None,
     ) -> None:
-        """``day`` is the file's, in whose midnight (taken as UTC) times begin. Raises TapeError for the tick size."""
+        """``day`` is the file's, in whose midnight (taken as UTC) times begin; ``levels`` the file of levels.
+
+        Raises TapeError for a tick size that cannot be.
+        """
         step = tick_size * PRICE_UNIT
         if step <= 0 or step != int(step):
             raise TapeError(f"a tick size of {tick_size}: LOBSTER's prices are whole multiples of 0.0001")
         self.path = path
         self.counts: Counter[str] = Counter()
         self._found = found
+        self._tick_size = tick_size
+        self._levels = levels
         self._step = int(step)
         self._midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * SECOND
         self._orders: dict[int, list[int]] = {}  # order: side, tick, lots
 
     def __iter__(self) -> Iterator[Rows]:
         """Chunks of `ORDER_ROW_DTYPE` rows. Raises TapeError naming the row."""
-        self.counts.clear()
-        self._orders.clear()
-        made: list[Fields] = []
+        made = self.blocks()
         for _, row in self.messages():
             if row is not None:
                 made.append(row)
@@ -75,8 +86,35 @@ class LobsterLog:
                 made.clear()
         yield np.array(made, ORDER_ROW_DTYPE)
 
+    def blocks(self) -> list[Fields]:
+        """Begin anew: the rows of what rested before the first message, as far as the file of levels shows it.
+
+        Raises TapeError naming the row.
+        """
+        self.counts.clear()
+        self._orders.clear()
+        if self._levels is None:
+            return []
+        _, _, sides = next(read_levels(self._levels, self._tick_size), (0, 0, {}))
+        held = {(side, tick): lots for side, levels in sides.items() for tick, lots in levels}
+        for _, fields in read_fields(self.path, None, COLUMNS):
+            try:
+                ns = self._midnight + nanoseconds(fields[0])
+                kind, lots, px, side = (whole(fields[at], "type, size, price or direction", -1) for at in (1, 3, 4, 5))
+            except ValueError as error:
+                raise TapeError(f"{self.path}: row 1: {error}") from None
+            if kind in LEAVING:  # undo what the first message did
+                held[side, px // self._step] = held.get((side, px // self._step), 0) + lots
+            elif kind == JOINS and (side, px // self._step) in held:
+                held[side, px // self._step] -= lots
+            there = sorted((side, tick, lots) for (side, tick), lots in held.items() if lots > 0)
+            self._orders.update({-tick: [side, tick, lots] for side, tick, lots in there})
+            self.counts["levels from before the file"] = len(there)
+            return [(ns, ns, -tick, lots, tick, 0, ADD, side) for side, tick, lots in there]
+        return []
+
     def messages(self) -> Iterator[tuple[int, Fields | None]]:
-        """Row number and the row that every message makes, or None. Raises TapeError."""
+        """Row number and the row that every message makes, or None; after `blocks`. Raises TapeError."""
         before = 0
         for number, fields in read_fields(self.path, None, COLUMNS):
             self.counts["rows"] += 1
@@ -122,6 +160,12 @@ class LobsterLog:
         """A message of a displayed order, held against what is known of it."""
         _, _, order, lots, tick, _, _, side = row
         known = self._orders.get(order)
+        if known is None and kind != JOINS and self._orders.get(-tick, [0])[0] == side:
+            order, known = -tick, self._orders[-tick]
+            row = *row[:2], order, *row[3:]
+            kind = kind if kind != GONE or lots == known[2] else CUT
+            row = *row[:6], LEAVING[kind], side
+            self.counts["messages of orders from before the file, in their level's block"] += 1
         if kind == JOINS:
             if known is not None:
                 raise ValueError(f"order {order} joins, but rests already")
