@@ -3,67 +3,20 @@
 from __future__ import annotations
 
 import gzip
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slipstream.data.tape.fault import TapeError
 from slipstream.data.tape.l3_lobster import LobsterLog
-from slipstream.data.tape.l3_lobster_levels import compare
-from slipstream.lob.book import Book
+from slipstream.data.tape.l3_lobster_check import compare
 from slipstream.lob.replay.order_book import OrderBook
-from slipstream.lob.replay.order_record import record
-from slipstream.lob.replay.order_rows import ADD, CANCEL, EXECUTE, PRINT, REDUCE
-from tests.lob.replay.sessions import random_ops
-
-DAY = date(2012, 6, 21)
-MIDNIGHT = int(datetime(2012, 6, 21, tzinfo=UTC).timestamp()) * 10**9
-LEVELS, ORDERS = 64, 256
-TYPES = {ADD: 1, REDUCE: 2, CANCEL: 3, EXECUTE: 4}
-OPEN = 34_200 * 10**9  # 09:30
-
-
-def message_lines(log: npt.NDArray[Any]) -> list[str]:
-    """An order log as a LOBSTER message file: ticks are cents."""
-    return [
-        f"{(OPEN + int(r['exch_ns'])) // 10**9}.{int(r['exch_ns']) % 10**9:09d},{TYPES[int(r['kind'])]},{r['order']},"
-        f"{r['lots']},{int(r['tick']) * 100},{r['side']}"
-        for r in log
-    ]
-
-
-def level_lines(log: npt.NDArray[Any], n: int) -> list[str]:
-    """The levels after every message, as the second file has them."""
-    book = OrderBook(100, LEVELS, ORDERS)
-    lines = []
-    for i in range(len(log)):
-        book.feed(log[i : i + 1])
-        sides = []
-        for side in (-1, 1):
-            ticks, lots, _ = book.book.depth(side, n)
-            told = [(int(tick) * 100, int(lot)) for tick, lot in zip(ticks, lots, strict=True)]
-            sides.append(told + [(-side * 9_999_999_999, 0)] * (n - len(told)))
-        lines.append(
-            ",".join(f"{ask},{asked},{bid},{wanted}" for (ask, asked), (bid, wanted) in zip(*sides, strict=True))
-        )
-    return lines
-
-
-def session(seed: int, count: int) -> tuple[Book, npt.NDArray[Any]]:
-    book = Book(100, LEVELS, ORDERS, 512)
-    return book, record(book, random_ops(seed, count))
-
-
-def put(path: Path, lines: list[str]) -> Path:
-    path.write_text("\n".join(lines) + "\n")
-    return path
+from slipstream.lob.replay.order_rows import ADD, CANCEL, PRINT, REDUCE
+from tests.data.tape.lobster_files import DAY, LEVELS, MIDNIGHT, OPEN, ORDERS, level_lines, message_lines, put, session
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -190,3 +143,29 @@ def test_whatever_a_file_holds_it_is_rows_or_a_named_error(tmp_path: Path, lines
             OrderBook(64, LEVELS, ORDERS).feed(rows)
     except TapeError as error:
         assert str(error).startswith(f"{path}: ")
+
+
+def test_what_rested_before_the_file_is_a_block_in_front(tmp_path: Path) -> None:
+    _, log = session(6, 900)
+    cut = 400  # the file begins in the middle of a session
+    messages = put(tmp_path / "m.csv", message_lines(log)[cut:])
+    levels = put(tmp_path / "l.csv", level_lines(log, 40)[cut:])
+    lobster = LobsterLog(messages, DAY, levels=levels)
+    rows = np.concatenate(list(lobster))
+    assert lobster.counts["levels from before the file"] > 5
+    assert lobster.counts["messages of orders from before the file, in their level's block"] > 10
+    assert lobster.counts["messages of orders from before the file"] == 0
+    rebuilt, whole = OrderBook(100, LEVELS, ORDERS), OrderBook(100, LEVELS, ORDERS)
+    rebuilt.feed(rows)
+    whole.feed(log)
+    for side in (1, -1):
+        assert all(
+            (a == b).all()
+            for a, b in zip(rebuilt.book.depth(side, 64)[:2], whole.book.depth(side, 64)[:2], strict=True)
+        )
+        later = set(log["order"][cut:][log["kind"][cut:] == ADD].tolist())
+        ours = [(order, lots) for _, order, _, _, lots in rebuilt.book.l3(side, ORDERS).tolist() if order > 0]
+        theirs = [(order, lots) for _, order, _, _, lots in whole.book.l3(side, ORDERS).tolist() if order in later]
+        assert ours == theirs and ours
+    assert compare(LobsterLog(messages, DAY, levels=levels), levels).differing == 0
+    assert compare(LobsterLog(messages, DAY), levels).first == 1
