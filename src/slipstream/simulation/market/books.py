@@ -13,12 +13,24 @@ import numpy.typing as npt
 
 from slipstream.lob.book import Book
 from slipstream.lob.flow import advance
-from slipstream.lob.record import FILL_FIELDS, book_dtype, new_book
+from slipstream.lob.record import FILL_FIELDS, book_dtype
 from slipstream.lob.view import BookView
+from slipstream.model.grid import floor_tick
 from slipstream.simulation.market.terms import FlowTerms, flow_record
 
 Ints = npt.NDArray[np.int64]
-LEVELS, ORDERS, FILLS = 4_096, 4_096, 4_096
+LEVELS, ORDERS, FILLS = 1 << 18, 1 << 14, 1 << 14
+"""The layout of every simulated book: one layout is compiled once, and memory that is not used is not taken."""
+
+
+def new_books(bases: Sequence[int]) -> Any:
+    """Empty books whose windows start at some ticks: an array of records."""
+    books = np.zeros(len(bases), book_dtype(LEVELS, ORDERS, FILLS))
+    books["base"] = bases
+    books["n_levels"], books["n_slots"], books["n_ring"] = LEVELS, ORDERS, FILLS
+    books["best_bid"] = books["best_ask"] = -1
+    books["fresh"] = 1
+    return books
 
 
 class Markets:
@@ -27,23 +39,9 @@ class Markets:
     Users' orders are placed with `place` under an owner above 0; the flow meets them as it meets its own.
     """
 
-    def __init__(
-        self,
-        terms: Sequence[FlowTerms],
-        seed: int,
-        start_ns: int = 0,
-        *,
-        base_tick: int = 0,
-        levels: int = LEVELS,
-        orders: int = ORDERS,
-        fills: int = FILLS,
-    ) -> None:
-        """One market for each of ``terms``; windows of ``levels`` ticks from ``base_tick``. Raises ConfigError."""
-        layout = book_dtype(levels, orders, fills)
-        self.books: Any = np.zeros(len(terms), layout)
-        empty = new_book(base_tick, levels, orders, fills)
-        for i in range(len(terms)):
-            self.books[i] = empty
+    def __init__(self, terms: Sequence[FlowTerms], seed: int, start_ns: int = 0) -> None:
+        """One market for each of ``terms``, in which nothing rests yet. Raises ConfigError."""
+        self.books: Any = new_books([base_tick(one) for one in terms])
         self.flows: Any = np.concatenate([flow_record(one, seed, i) for i, one in enumerate(terms)])
         self.now_ns = start_ns
         advance.begin_all(self.flows, start_ns)
@@ -77,3 +75,13 @@ class Markets:
     def events(self) -> int:
         """What the background did so far, in all markets: limit orders, cancels, takers, makers' orders."""
         return int(self.flows["counts"].sum())
+
+
+def base_tick(flow: FlowTerms) -> int:
+    """The first tick of a book's window: the price at the start lies in its middle."""
+    if flow.value.px > 0.0:
+        size = flow.grid.tick_size
+        tick = int(flow.value.px / size) if size > 0.0 else floor_tick(flow.value.px, flow.grid.decimals)
+    else:
+        tick = max(flow.open_bid, 0)
+    return max(0, tick - LEVELS // 2)

@@ -16,10 +16,10 @@ from slipstream.lob.depth import order_left
 from slipstream.lob.flow import advance
 from slipstream.lob.flow.background import rest
 from slipstream.lob.matching import BUY, GTC, SELL, best_ask, best_bid, cancel, place
-from slipstream.lob.record import new_book
+from slipstream.simulation.market.books import new_books
 from slipstream.simulation.market.terms import FlowTerms, flow_record
 
-LEVELS, ORDERS, FILLS = 2_048, 1_024, 1_024
+TOUCH = 1_000  # tick of the bid queue
 STEPS = 1_000_000  # events after which a path that will not end is given up
 
 
@@ -94,8 +94,8 @@ def race(
     """
     if min(bids, asks, paths) < 1:
         raise ValueError(f"queues and paths must be at least 1, not {bids}, {asks} and {paths}")
-    books = new_book(0, LEVELS, ORDERS, FILLS).base
+    books = new_books([0])
     counts = np.zeros(4, np.int64)
-    _run(books, flow_record(terms, seed), bids, asks, own_bid, own_ask, paths, LEVELS // 2, counts)
+    _run(books, flow_record(terms, seed), bids, asks, own_bid, own_ask, paths, TOUCH, counts)
     up, bid, both, unended = counts.tolist()
     return Race(paths=paths, up=up, bid_filled=bid, both_filled=both, unended=unended)

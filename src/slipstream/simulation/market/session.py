@@ -11,17 +11,15 @@ import numpy.typing as npt
 
 from slipstream.lob.flow import advance, venue
 from slipstream.lob.flow.record import INFORMED, TAKE
-from slipstream.lob.record import book_dtype, new_book
 from slipstream.lob.replay import engine
 from slipstream.lob.replay.replay import Outcome, Replay
 from slipstream.lob.replay.terms import MarketTerms, ReplayTerms
 from slipstream.model.errors import ConfigError
-from slipstream.model.grid import floor_tick
+from slipstream.simulation.market.books import base_tick, new_books
 from slipstream.simulation.market.terms import FlowTerms, flow_record
 
 SECOND = 1_000_000_000
 HOUR = 3_600 * SECOND
-LEVELS, ORDERS, FILLS = 1 << 18, 1 << 14, 1 << 14
 CLOSING_NS = 60 * SECOND  # what is in flight at the end has so long to arrive
 INTEREST = 1.25e-5  # of an hour: the venue's funding while the perp trades at its index
 
@@ -65,17 +63,15 @@ class Session(Replay):
             raise ConfigError("a session needs at least one coin")
         anchors = [coin.anchor for coin in coins if coin.anchor is not None]
         super().__init__([*(coin.home for coin in coins), *anchors], hook, terms, params)
-        layout = book_dtype(LEVELS, ORDERS, FILLS)
-        self.books: Any = np.zeros(len(coins), layout)
+        self.books: Any = new_books([base_tick(coin.flow) for coin in coins])
         self.flows: Any = np.concatenate([flow_record(coin.flow, seed, i) for i, coin in enumerate(coins)])
         self._links: Any = np.zeros(len(coins), venue.LINK_DTYPE)
         self._row_out: Any = np.zeros(1, self._row)
         self._until_ns = start_ns
-        self._step = venue.compiled(layout)
+        self._step = venue.compiled(self.books.dtype)
         following = len(coins)
         for i, coin in enumerate(coins):
             _check(coin)
-            self.books[i] = new_book(_base(coin.flow), LEVELS, ORDERS, FILLS)
             link = self._links[i]
             link["market"], link["anchor"] = i, -1
             link["anchor_lots"], link["funding_rate"] = coin.anchor_lots, coin.funding_rate
@@ -113,16 +109,6 @@ class Session(Replay):
         outcome.counters["events"] = int(self.flows["counts"].sum())
         outcome.counters["takers"] = int(self.flows["counts"][:, [TAKE, INFORMED]].sum())
         return outcome
-
-
-def _base(flow: FlowTerms) -> int:
-    """The first tick of a book's window: its price lies in the middle."""
-    if flow.value.px > 0.0:
-        size = flow.grid.tick_size
-        tick = int(flow.value.px / size) if size > 0.0 else floor_tick(flow.value.px, flow.grid.decimals)
-    else:
-        tick = max(flow.open_bid, 0)
-    return max(0, tick - LEVELS // 2)
 
 
 def _check(coin: Coin) -> None:
