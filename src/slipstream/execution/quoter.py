@@ -80,6 +80,10 @@ class Quoter:
         """An order was taken: its side's refusals are over."""
         self._slots.pop((working.order.coin, working.order.side), None)
 
+    def refusals(self, coin: str) -> list[tuple[str, int, str]]:
+        """The sides of a coin that were refused: side, how often in a row, the price to stay outside of."""
+        return [(side.value, slot.refusals, str(slot.limit)) for (of, side), slot in self._slots.items() if of == coin]
+
     def work(self, coin: str) -> None:
         """Emit what brings both sides of a coin nearer to what is wanted."""
         quote = self.wanted.get(coin)

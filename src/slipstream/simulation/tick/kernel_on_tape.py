@@ -9,6 +9,7 @@ becomes the kernel's events, and what the kernel commands becomes requests on th
   those that rest by what is known here. Where we are alone at the touch, an L2Book with the next level comes first.
 - Acceptance is an Ack, a refusal a Reject, the end of an order a Closed, a fill a Fill. A Modify changes the order,
   which keeps its slot; where one of old and new is reduce-only and the other not, it is a cancel and a new order.
+- One request about an order is under way at a time: a cancel of one that is still to be answered is sent then.
 - Time is what the replay says; timers wake it. Nothing fails and nobody leases: one session, from the first row on.
 """
 
@@ -61,6 +62,7 @@ from slipstream.model.events import (
 from slipstream.model.grid import price_of_tick
 from slipstream.model.instrument import Instrument, Side
 from slipstream.model.order import Order, OrderState, Tif
+from slipstream.simulation.tick.looks import Diary
 from slipstream.simulation.tick.slots import Slots
 
 HOME = "hl"
@@ -84,9 +86,17 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 class TapeKernel:
-    """A kernel that has not begun, and a paused replay. ``events`` counts what the kernel heard."""
+    """A kernel that has not begun, and a paused replay. ``events`` counts what the kernel heard; a ``diary`` writes
+    down what it saw and asked for."""
 
-    def __init__(self, kernel: Kernel, replay: Replay, markets: Sequence[Listing], capital: Decimal) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        replay: Replay,
+        markets: Sequence[Listing],
+        capital: Decimal,
+        diary: Diary | None = None,
+    ) -> None:
         if not replay.sim["pause"]:
             raise ConfigError("kernel on a tape: the replay has a hook of its own; make it without one")
         self.kernel, self.replay, self.markets = kernel, replay, tuple(markets)
@@ -94,8 +104,9 @@ class TapeKernel:
         self.reports: list[Report] = []
         self.events = 0
         self._homes: Mapping[str, int] = {one.coin: m for m, one in enumerate(markets) if one.instrument is not None}
-        self._capital = capital
+        self._capital, self._diary = capital, diary
         self._slots = Slots()
+        self._owed: set[int] = set()  # slots to be cancelled when the request under way has been answered
         self._timers: dict[str, int] = {}
         self._told: dict[int, tuple[int, int, int, int]] = {}
         self._fees = [0.0] * len(markets)
@@ -107,12 +118,13 @@ class TapeKernel:
         """Feed a whole tape, chunk by chunk, and let arrive what is in flight."""
         for rows in chunks:
             while self.replay.advance(rows):
-                self._wake()
+                self.wake()
         while self.replay.advance(None):
-            self._wake()
+            self.wake()
         return self.replay.finish()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the kernel handle what woke the paused run."""
         sim = self.replay.sim
         event, now = int(sim["event"]), int(sim["now_ns"])
         if event == FEED:
@@ -135,7 +147,7 @@ class TapeKernel:
         self.events += 1
         if isinstance(event, Fill):
             self.fills.append(event)
-        self._obey(self.kernel.step(event))
+        self._obey(self.kernel.step(event) if self._diary is None else self._diary.step(self.kernel, event))
 
     # -- public data ------------------------------------------------------------------------------------------------
 
@@ -215,6 +227,9 @@ class TapeKernel:
         held = self._slots.held(slot)
         if outcome in (ACCEPTED, MODIFIED):
             new = self._slots.take(slot)
+            if slot in self._owed:
+                self._owed.discard(slot)
+                self.replay.cancel(slot)
             acked: list[Event] = [Ack(new.cloid, new.oid, now)]
             return acked if outcome == ACCEPTED else [*acked, self._end(slot, "canceled", now)]
         if int(sim["lots"]):
@@ -224,6 +239,7 @@ class TapeKernel:
         if not held or held[-1].rests:
             cloid = held[0].cloid if held else self._slots.last(slot)
             return [CancelReject(cloid, "Order was never placed, already canceled, or filled.", now)]
+        self._owed.discard(slot)
         out: list[Event] = [Reject(self._slots.end(slot, -1).cloid, _WORDS.get(outcome, f"refused ({outcome})"), now)]
         if held:  # what it was to replace is gone with it
             out.append(self._end(slot, "canceled", now))
@@ -309,7 +325,9 @@ class TapeKernel:
         self._slots.put(slot, modify.new.cloid)
 
     def _cancel(self, cloid: str) -> None:
-        self.replay.cancel(self._slots.of(cloid))
+        slot = self._slots.of(cloid)
+        if not self.replay.cancel(slot):
+            self._owed.add(slot)
 
     def _query(self, query: Query) -> None:
         """Nothing is lost in a replay: only an answer that takes longer than the kernel's patience is asked about."""

@@ -55,6 +55,7 @@ class Maker:
         self.belief.stock_switch = self.stock.state
         self.touch = (0.0, 0.0)
         self.decision: Decision | None = None
+        self.seen: tuple[Mode, Situation | None, Stock | None] = (Mode.OFF, None, None)  # of the last decision
         self.last: Quote | None = None
 
     # -- market data ------------------------------------------------------------------------------------------------
@@ -175,6 +176,7 @@ class Maker:
         """
         instrument = view.instruments.get(self.coin)
         if mode is Mode.OFF or instrument is None:
+            self.seen = (Mode.OFF, None, None)
             fresh = Quote(self.coin, None, None, reason="suspended")
         else:
             fresh = self._fresh(view, instrument, mode, size, price)
@@ -222,6 +224,7 @@ class Maker:
             ask_size=lots(sizes[Side.SELL]),
             ask_left=lots(left[Side.SELL]),
         )
+        self.seen = (mode, situation, stock)
         self.decision, wish = self.wish(situation, stock, instrument.price_decimals)
         bid = _side(instrument, wish.bid_tick, wish.bid_lots)
         ask = _side(instrument, wish.ask_tick, wish.ask_lots)

@@ -20,7 +20,7 @@ from slipstream.strategies.brawler.portfolio import size_factor
 from slipstream.strategies.brawler.quote import Situation
 from slipstream.strategies.brawler.replayed.gate import left
 from slipstream.strategies.brawler.replayed.layout import DESK_DTYPE, RESTING, WORDS
-from slipstream.strategies.brawler.replayed.quoter import refused, work
+from slipstream.strategies.brawler.replayed.quoter import refused, rest, work
 from slipstream.strategies.brawler.sizing import BOTH, REDUCE, Stock, wish
 from slipstream.strategies.brawler.switches import UNCHANGED, level, turn
 
@@ -301,8 +301,7 @@ def _response(sim: Any, desk: Any, number: int) -> None:
     is_older = older.live != 0 and older.slot == sim.slot
     if sim.outcome == ACCEPTED or sim.outcome == MODIFIED:
         if is_newer:
-            newer.state = RESTING
-            lane.refusals = 0
+            rest(sim, lane)
         _answered(sim, desk, number)
         if sim.outcome == MODIFIED and is_older:
             older.live = 0

@@ -17,6 +17,7 @@ COINS = 16
 MARKETS = 32
 NOWHERE = -1
 PENDING, RESTING = 1, 2
+OWED = 2  # of ``cancelling``: to be sent when the request under way has been answered
 _i8, _f8 = np.int64, np.float64
 
 

@@ -12,7 +12,7 @@ from numba import njit
 
 from slipstream.lob.replay import hook
 from slipstream.strategies.brawler.replayed.gate import PASSED, blocked, left, refusal, spend
-from slipstream.strategies.brawler.replayed.layout import PENDING, RESTING
+from slipstream.strategies.brawler.replayed.layout import OWED, PENDING, RESTING
 
 _place, _modify, _cancel = hook.place, hook.modify, hook.cancel
 ALO = hook.ALO
@@ -32,13 +32,20 @@ def is_settled(entry: Any) -> bool:
 
 @njit(cache=False)
 def withdraw(sim: Any, desk: Any, entry: Any) -> None:
-    """Ask for an order's end, unless that is under way."""
+    """Ask for an order's end, unless that is under way; while a request about it is, as soon as that is answered."""
     if entry.live == 0 or entry.cancelling != 0:
         return
-    if not _cancel(sim, entry.slot):
-        desk.faults += 1
-    entry.cancelling = 1
+    entry.cancelling = 1 if _cancel(sim, entry.slot) else OWED
     spend(desk)
+
+
+@njit(cache=False)
+def rest(sim: Any, lane: Any) -> None:
+    """The newest order of a side was taken."""
+    lane.newer.state = RESTING
+    lane.refusals = 0
+    if lane.newer.cancelling == OWED and _cancel(sim, lane.newer.slot):
+        lane.newer.cancelling = 1
 
 
 @njit(cache=False)
