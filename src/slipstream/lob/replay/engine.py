@@ -19,6 +19,7 @@ from slipstream.lob.replay.local import be_answered, be_woken, hear, sample
 from slipstream.lob.replay.orders import execute
 from slipstream.lob.replay.record import ANSWERS, FILLS, MARKET_DTYPE, NEVER, SAMPLES, SENT, SIM_DTYPE, START
 from slipstream.lob.replay.rows import L3_ROW_DTYPE, MORE, ROW_DTYPE
+from slipstream.lob.replay.stride import step
 from slipstream.lob.replay.wire import look_ahead, send
 
 END, FILLS_FULL, SENT_FULL, SAMPLES_FULL = 0, 1, 2, 3
@@ -40,9 +41,8 @@ def next_news(sim: Any) -> tuple[int, int]:
 
 
 @njit(cache=True)
-def exchange(sim: Any, markets: Any, rows: Any) -> int:
-    """Let the exchange do all that nothing we hear can change."""
-    n = len(rows)
+def exchange(sim: Any, first: Any, rows: Any, n: int) -> int:
+    """Let the exchange do all that nothing we hear can change. ``first``: market; ``rows``: the first of n."""
     news_ns, _ = next_news(sim)
     first_ns = min(news_ns, sim.other_ns)
     sim.bound_ns = NEVER if first_ns == NEVER else first_ns + sim.entry_floor_ns
@@ -52,7 +52,7 @@ def exchange(sim: Any, markets: Any, rows: Any) -> int:
             return FILLS_FULL
         if sim.answers_tail - sim.answers_head > ANSWERS - 1024:
             return ANSWERS_FULL
-        at, code = act(sim, markets, rows, sim.row)
+        at, code = act(sim, first, rows, n, sim.row)
         sim.rows_done += at - sim.row
         sim.row = at
         if code != OK:
@@ -68,20 +68,20 @@ def exchange(sim: Any, markets: Any, rows: Any) -> int:
             if at == n:
                 sim.mark_ns = NEVER
             else:
-                mark_fills(sim, markets)
+                mark_fills(sim, first)
         elif sim.arrival_ns == limit_ns and (limit_ns < sim.bound_ns or sim.blocks == 0):
             if sim.n_sent == SENT:
                 return SENT_FULL
-            execute(sim, markets)
+            execute(sim, first)
         else:
             return _GO_ON
 
 
 @njit(cache=True)
-def begin(sim: Any, rows: Any) -> None:
+def begin(sim: Any, row: Any) -> None:
     """The first row sets the clock."""
     sim.started = 1
-    first_ns = rows[0].exch_ns
+    first_ns = row.exch_ns
     sim.now_ns = first_ns
     sim.event = START
     sim.more = 0
@@ -91,47 +91,47 @@ def begin(sim: Any, rows: Any) -> None:
 
 
 @njit(cache=True)
-def asked(sim: Any, markets: Any, hook: Any) -> int:
+def asked(sim: Any, first: Any, hook: Any) -> int:
     """Ask the strategy, and send what it wants. A paused run asks its caller instead."""
     sim.wakes += 1
     if sim.pause != 0:
         return WOKE
     hook(sim)
     if sim.n_outbox > 0:
-        return sent(sim, markets)
+        return sent(sim, first)
     return _GO_ON
 
 
 @njit(cache=True)
-def sent(sim: Any, markets: Any) -> int:
+def sent(sim: Any, first: Any) -> int:
     """Send what the strategy asked for; we can hear until its first answer could come."""
-    if not send(sim, markets):
+    if not send(sim, first):
         return REQUESTS_FULL
     sim.heard_until_ns = min(sim.heard_until_ns, sim.arrival_ns + sim.response_floor_ns)
     return _GO_ON
 
 
 @njit(cache=True)
-def listen(sim: Any, markets: Any, rows: Any, hook: Any) -> int:
+def listen(sim: Any, first: Any, rows: Any, n: int, hook: Any) -> int:
     """Hear all that comes before anything the exchange has still to do."""
-    row_ns = rows[sim.row].exch_ns if sim.row < len(rows) else NEVER
+    row_ns = step(rows, sim.row).exch_ns if sim.row < n else NEVER
     exchange_ns = min(row_ns, sim.arrival_ns)
     sim.heard_until_ns = exchange_ns + sim.response_floor_ns if exchange_ns < NEVER else NEVER
     sim.row_ns = row_ns
     for m in range(sim.n_markets):
         if sim.news_ns[m] == NEVER:
             sim.heard_until_ns = min(sim.heard_until_ns, row_ns)
-    first = True
+    moved = False
     while True:
         news_ns, m = next_news(sim)
         now_ns = min(news_ns, sim.other_ns)
-        if now_ns >= sim.heard_until_ns and not first:
+        if now_ns >= sim.heard_until_ns and moved:
             return _GO_ON
         if row_ns == NEVER and news_ns == NEVER and sim.answer_ns == NEVER and sim.arrival_ns == NEVER:
             return END
-        first = False
+        moved = True
         if news_ns == now_ns:
-            kind = hear(sim, markets[m], m)
+            kind = hear(sim, step(first, m), m)
             if kind & MORE:
                 continue
         elif sim.answer_ns == now_ns:
@@ -145,7 +145,7 @@ def listen(sim: Any, markets: Any, rows: Any, hook: Any) -> int:
             continue
         due_ns, _ = next_news(sim)
         sim.more = 1 if min(due_ns, sim.answer_ns) == sim.now_ns else 0
-        code = asked(sim, markets, hook)
+        code = asked(sim, first, hook)
         if code != _GO_ON:
             return code
 
@@ -159,20 +159,23 @@ def run(sims: Any, markets: Any, rows: Any, hook: Any) -> int:
     paused run (WOKE), and call again; BAD_ROW, BACKWARDS, RING_FULL, REQUESTS_FULL and ANSWERS_FULL are errors.
     """
     sim = sims[0]
-    if sim.started == 0 and len(rows) > 0:
-        begin(sim, rows)
-        code = asked(sim, markets, hook)
+    first = markets[0]
+    n = len(rows)
+    row = rows[0]  # of no rows: a place that is never looked at
+    if sim.started == 0 and n > 0:
+        begin(sim, row)
+        code = asked(sim, first, hook)
         if code != _GO_ON:
             return code
     if sim.n_outbox > 0:  # of a paused run
-        code = sent(sim, markets)
+        code = sent(sim, first)
         if code != _GO_ON:
             return code
     while True:
-        code = exchange(sim, markets, rows)
+        code = exchange(sim, first, row, n)
         if code != _GO_ON:
             return code
-        code = listen(sim, markets, rows, hook)
+        code = listen(sim, first, row, n, hook)
         if code != _GO_ON:
             return code
 

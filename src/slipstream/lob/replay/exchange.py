@@ -25,6 +25,7 @@ from slipstream.lob.replay.record import (
     REDUCE_CANCELLED,
 )
 from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, FUNDING, KIND, MORE, RATE_UNIT, TRADE
+from slipstream.lob.replay.stride import step
 from slipstream.lob.replay.wire import answer, answer_ns
 
 OK, RECENTRE, RING_FULL, BAD_ROW, BACKWARDS = 0, 5, 4, 6, 7
@@ -36,7 +37,7 @@ def seq_of(row: Any) -> int:
     return int(row["seq"]) if "seq" in row.dtype.names else -1
 
 
-@overload(seq_of, inline="always", strict=False)
+@overload(seq_of, strict=False)  # not inline: Numba would then drop stores to records it did not see arrive
 def _seq_of(row: Any) -> Any:
     if isinstance(row, types.Record) and "seq" in row.fields:
         return lambda row: row.seq
@@ -225,22 +226,24 @@ def push(sim: Any, market: Any, row: Any, paid: float) -> bool:
 
 
 @njit(cache=True)
-def act(sim: Any, markets: Any, rows: Any, at: int) -> tuple[int, int]:
-    """Act upon rows from ``at`` on while their time is not after ``limit_ns``: (the next row, a code)."""
-    n = len(rows)
+def act(sim: Any, first: Any, rows: Any, n: int, at: int) -> tuple[int, int]:
+    """Act upon rows from ``at`` on while their time is not after ``limit_ns``: (the next row, a code).
+
+    ``first`` is the first market, ``rows`` the first of ``n`` rows.
+    """
     n_markets = sim.n_markets
     last_ns = sim.exch_ns
     code = OK
     while at < n:
-        row = rows[at]
+        row = step(rows, at)
         ns = row.exch_ns
         if ns > sim.limit_ns:
             break
-        m = np.uint64(row.market)
-        if ns < last_ns or m >= np.uint64(n_markets):
+        m = row.market
+        if ns < last_ns or m < 0 or m >= n_markets:
             code = BACKWARDS if ns < last_ns else BAD_ROW
             break
-        market = markets[m]
+        market = step(first, m)
         kind = row.kind & KIND
         paid = 0.0
         if kind == DEPTH:

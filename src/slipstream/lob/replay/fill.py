@@ -10,6 +10,7 @@ from numba import njit
 from slipstream.lob.replay import fee_tiers
 from slipstream.lob.replay.hook import price
 from slipstream.lob.replay.record import AS_TAKER, FILLS, HORIZONS, NEVER
+from slipstream.lob.replay.stride import step
 
 ROOM = 1 << 13
 """A burst of rows ends when fewer fills than this fit in the log."""
@@ -73,14 +74,14 @@ def fill(sim: Any, market: Any, slot: int, tick: int, lots: int, why: int, ns: i
 
 
 @njit(cache=True)
-def mark_fills(sim: Any, markets: Any) -> None:
+def mark_fills(sim: Any, first: Any) -> None:
     """Note the mid of fills that are as old as a horizon at ``mark_ns``, and when the next ones are."""
     now = sim.mark_ns
     following = NEVER
     for i in range(sim.n_horizons):
         at = sim.marked[i]
         while at < sim.n_fills and sim.fills[at].exch_ns + sim.horizons[i] <= now:
-            sim.fills[at].marks[i] = book_mid(sim, markets[sim.fills[at].market])
+            sim.fills[at].marks[i] = book_mid(sim, step(first, sim.fills[at].market))
             at += 1
         sim.marked[i] = at
         if at < sim.n_fills:

@@ -30,14 +30,15 @@ from slipstream.lob.replay.record import (
     TOO_LATE,
     WOULD_TRADE,
 )
+from slipstream.lob.replay.stride import step
 from slipstream.lob.replay.wire import answer, answer_ns, request_done
 
 
 @njit(cache=True)
-def execute(sim: Any, markets: Any) -> None:
+def execute(sim: Any, first: Any) -> None:
     """Execute the first request that is due, answer it and log it."""
     request = sim.requests[sim.requests_head & (len(sim.requests) - 1)]
-    market = markets[request.market]
+    market = step(first, request.market)
     ns = request.due_ns
     sim.exch_ns = max(sim.exch_ns, ns)
     local_ns = answer_ns(sim, market, ns)

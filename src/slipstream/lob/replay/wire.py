@@ -8,6 +8,7 @@ from numba import njit
 
 from slipstream.lob.replay.delay import RECORDED, arrival
 from slipstream.lob.replay.record import ALO, ANSWERS, CANCEL, IOC, NEVER, REQUESTS
+from slipstream.lob.replay.stride import step
 
 
 @njit(cache=True)
@@ -39,7 +40,7 @@ def _copy_request(to: Any, of: Any) -> None:
 
 
 @njit(cache=True)
-def send(sim: Any, markets: Any) -> bool:
+def send(sim: Any, first: Any) -> bool:
     """Put what a strategy asked for on its way. False if a thousand requests are on their way already.
 
     A venue with blocks executes what arrives within one at its end, cancels and post-only orders first, then GTC,
@@ -47,7 +48,7 @@ def send(sim: Any, markets: Any) -> bool:
     """
     for i in range(sim.n_outbox):
         request = sim.outbox[i]
-        market = markets[request.market]
+        market = step(first, request.market)
         if market.entry.kind == RECORDED:
             quote = sim.quotes[request.market]
             market.entry.recorded_ns = quote.recv_ns - quote.event_ns
