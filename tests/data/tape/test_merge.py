@@ -35,7 +35,7 @@ def tape_of(folder: Path, coin: str, rows: Any) -> Tape:
     st.integers(1, 300),
     st.integers(1, 90),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_nothing_lost_nothing_doubled_order_kept(sizes: list[int], seed: int, room: int, block: int) -> None:
     told = [some_rows(n, seed + k) for k, n in enumerate(sizes)]
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:

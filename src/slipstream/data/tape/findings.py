@@ -44,7 +44,8 @@ ROW = (1 << SHIFT) - 1
     LOCAL_BACK,
     UNHEARD,
     UNSETTLED,
-) = range(24)
+    AHEAD,
+) = range(25)
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -78,11 +79,12 @@ POLICIES = {
     NOTED: Policy("the recorder's own note", "kept"),
     EARLY_ROWS: Policy("the row is heard before it happened", "kept"),
     UNHEARD: Policy("a gap: no book was heard for long", "kept"),
+    AHEAD: Policy("happens long after it was heard", "dropped"),
     UNSETTLED: Policy("an hour whose funding was not heard before its end", "left out"),
     LOCAL_BACK: Policy("the time of hearing is before that of the row above in its file", "clamped"),
 }
 DROPPED_MOST = 0.1  # of the messages: where more have one fault, it is not the messages that are wrong
-JUDGED = (BAD_NUMBER, OFF_GRID, CROSSED, UNSORTED)
+JUDGED = (BAD_NUMBER, OFF_GRID, CROSSED, UNSORTED, TOO_LATE, AHEAD)
 
 
 class Findings:
@@ -128,7 +130,7 @@ class Findings:
             if self.counts[reason] > DROPPED_MOST * max(self.messages, 10):
                 raise TapeError(
                     f"{self.places[reason][0]}: {POLICIES[reason].reason}, and so in {self.counts[reason]} places of "
-                    f"{self.messages} messages: are columns swapped, or is it another format or grid?"
+                    f"{self.messages} messages: are columns swapped, times wrong, or is it another format or grid?"
                 )
 
     def list(self) -> tuple[Finding, ...]:

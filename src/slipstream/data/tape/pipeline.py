@@ -16,17 +16,18 @@ import numpy as np
 
 from slipstream.data.tape.difference import differences, new_state
 from slipstream.data.tape.fault import EmptyTape
-from slipstream.data.tape.findings import LOCAL_BACK, TOO_LATE, UNHEARD, WENT_BACK, Findings
+from slipstream.data.tape.findings import AHEAD, LOCAL_BACK, TOO_LATE, UNHEARD, WENT_BACK, Findings
 from slipstream.data.tape.header import Source
 from slipstream.data.tape.heard import HEARD_DTYPE, NOTHING, SNAPSHOT, Heard, Scale
 from slipstream.data.tape.hearing import Hearing
 from slipstream.data.tape.scale import Ints
 from slipstream.data.tape.scan import Validator
-from slipstream.data.tape.terms import Made, Terms
+from slipstream.data.tape.terms import Made, Terms, offset_of
 from slipstream.data.tape.writer import CHUNK_ROWS, TapeWriter
 from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, FUNDING, KIND, ROW_DTYPE, TRADE
 
 BATCH = 1 << 15  # rows that are kept before they are sorted
+FAR_NS = 60 * 10**9
 FOREVER = 1 << 62
 _RANKS = np.full(KIND + 1, 9, np.int8)
 for _rank, _kinds in enumerate(((FUNDING,), (TRADE,), (CLEAR, DEPTH), (BEST,), (SNAPSHOT, NOTHING))):
@@ -106,15 +107,21 @@ class Pipeline:
     def push(self, rows: Heard, stream: int = 0) -> None:
         """Take rows, in whole messages. Raises TapeError."""
         self.found.judge()
+        # one time far in the future would make everything after it come too late
+        ahead = rows["exch_ns"] - rows["local_ns"] - (offset_of(self._terms.clock) or 0) > max(self._window_ns, FAR_NS)
+        if ahead.any():
+            self.found.note(AHEAD, np.unique(rows["place"][ahead]))
+            rows = rows[~ahead]
         if not len(rows):
             return
         highest = np.maximum.accumulate(np.maximum(rows["exch_ns"], self._newest[stream]))
         back = rows["exch_ns"] < highest
         back[1:] &= rows["place"][1:] != rows["place"][:-1]
-        self.found.note(WENT_BACK, rows["place"][back])
-        before = np.concatenate([[max(self._heard[stream], -FOREVER)], rows["local_ns"][:-1]])
+        self.found.note(WENT_BACK, np.unique(rows["place"][back]))
+        heard = rows["local_ns"][0] if self._heard[stream] == -FOREVER else self._heard[stream]
+        before = np.concatenate([[heard], rows["local_ns"][:-1]])
         self.found.note(LOCAL_BACK, rows["place"][rows["local_ns"] < before])
-        if rows[0]["kind"] & KIND in (SNAPSHOT, NOTHING) and self._heard[stream] > -FOREVER:
+        if rows[0]["kind"] & KIND in (SNAPSHOT, NOTHING):
             gaps = (rows["local_ns"] - before) * 1e-9
             for at in np.flatnonzero(gaps > self._terms.gap_s):
                 where = self.found.where(int(rows["place"][at]))
@@ -123,7 +130,7 @@ class Pipeline:
         self._heard[stream] = int(rows["local_ns"][-1])
         late = rows["exch_ns"] < self._done_ns
         if late.any():
-            self.found.note(TOO_LATE, rows["place"][late])
+            self.found.note(TOO_LATE, np.unique(rows["place"][late]))
             rows = rows[~late]
         self._pending.append(rows)
         self._held += len(rows)
