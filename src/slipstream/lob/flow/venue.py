@@ -36,6 +36,7 @@ from slipstream.lob.replay.hook import HOOK_TYPE, floor_tick, price
 from slipstream.lob.replay.local import be_answered, be_woken, hear, sample
 from slipstream.lob.replay.record import ANSWERS, FILLS, NEVER, REQUESTS, SAMPLES, SENT, START
 from slipstream.lob.replay.rows import BEST, FUNDING, RATE_UNIT, ROW_DTYPE, TRADE
+from slipstream.lob.replay.stride import step
 from slipstream.lob.replay.wire import look_ahead, send
 
 HOUR_NS = 3_600_000_000_000
@@ -76,9 +77,8 @@ def _look(market: Any, book: Any) -> None:
 
 
 @njit(cache=True)
-def _send_row(sim: Any, market: Any, rows: Any, kind: int, side: int, tick: int, lots: int, paid: float) -> bool:
+def _send_row(sim: Any, market: Any, row: Any, kind: int, side: int, tick: int, lots: int, paid: float) -> bool:
     """Tell of something in public, as at `sim.exch_ns`."""
-    row = rows[0]
     row.exch_ns = sim.exch_ns
     row.local_ns = sim.exch_ns
     row.lots = lots
@@ -90,27 +90,27 @@ def _send_row(sim: Any, market: Any, rows: Any, kind: int, side: int, tick: int,
 
 
 @njit(cache=True)
-def _tell_trades(sim: Any, market: Any, book: Any, rows: Any) -> bool:
+def _tell_trades(sim: Any, market: Any, book: Any, row: Any) -> bool:
     """The book's tape in public: an aggressor's lots at each price."""
     lots = 0
     for i in range(book.fill_count):
-        row = book.fill_rows[i]
-        lots += row[10]
+        match = book.fill_rows[i]
+        lots += match[10]
         if i + 1 < book.fill_count:
             after = book.fill_rows[i + 1]
-            if after[6] == row[6] and after[7] == row[7] and after[9] == row[9]:
+            if after[6] == match[6] and after[7] == match[7] and after[9] == match[9]:
                 continue
-        if not _send_row(sim, market, rows, TRADE, row[8], row[9], lots, 0.0):
+        if not _send_row(sim, market, row, TRADE, match[8], match[9], lots, 0.0):
             return False
         lots = 0
     return True
 
 
 @njit(cache=True)
-def tell(sim: Any, markets: Any, book: Any, link: Any, rows: Any) -> bool:
+def tell(sim: Any, first: Any, book: Any, link: Any, row: Any) -> bool:
     """Tell what just happened in a book, forget its tape, and note what its best prices are now."""
-    market = markets[link.market]
-    if not _tell_trades(sim, market, book, rows):
+    market = step(first, link.market)
+    if not _tell_trades(sim, market, book, row):
         return False
     book.fill_count = 0
     book.expired_count = 0
@@ -124,11 +124,11 @@ def tell(sim: Any, markets: Any, book: Any, link: Any, rows: Any) -> bool:
     link.bid, link.bid_lots = bid.best_tick, bid.lots[1]
     link.ask, link.ask_lots = ask.best_tick, ask.lots[1]
     side = market.sides[changed]
-    return _send_row(sim, market, rows, BEST, 1 - 2 * changed, max(side.best_tick, 0), side.lots[1], 0.0)
+    return _send_row(sim, market, row, BEST, 1 - 2 * changed, max(side.best_tick, 0), side.lots[1], 0.0)
 
 
 @njit(cache=True)
-def _lead(sim: Any, markets: Any, s: Any, link: Any, rows: Any) -> bool:
+def _lead(sim: Any, first: Any, s: Any, link: Any, row: Any) -> bool:
     """Tell the leading exchange's best prices if they changed: one tick apart around the leader's value."""
     if link.anchor < 0:
         return True
@@ -136,34 +136,34 @@ def _lead(sim: Any, markets: Any, s: Any, link: Any, rows: Any) -> bool:
     if bid == link.anchor_bid:
         return True
     link.anchor_bid = bid
-    market = markets[link.anchor]
+    market = step(first, link.anchor)
     _show(market, 0, bid, link.anchor_lots)
     _show(market, 1, bid + 1, link.anchor_lots)
-    return _send_row(sim, market, rows, BEST, -1, bid + 1, link.anchor_lots, 0.0)
+    return _send_row(sim, market, row, BEST, -1, bid + 1, link.anchor_lots, 0.0)
 
 
 @njit(cache=True)
-def _flow(sim: Any, markets: Any, book: Any, s: Any, link: Any, rows: Any) -> bool:
+def _flow(sim: Any, first: Any, book: Any, s: Any, link: Any, row: Any) -> bool:
     """The next thing happens in a market."""
     stepped = s.steps
     sim.exch_ns = advance.happen(book, s)
     link.next_ns = advance.next_ns(s)
-    market = markets[link.market]
+    market = step(first, link.market)
     _look(market, book)
     if book.fill_count > 0:
         own_orders.settle(sim, market, book, -1, 0, sim.exch_ns)
         _look(market, book)
-    if not tell(sim, markets, book, link, rows):
+    if not tell(sim, first, book, link, row):
         return False
-    return stepped == s.steps or _lead(sim, markets, s, link, rows)
+    return stepped == s.steps or _lead(sim, first, s, link, row)
 
 
 @njit(cache=True)
-def _fund(sim: Any, markets: Any, link: Any, rows: Any) -> bool:
+def _fund(sim: Any, first: Any, link: Any, row: Any) -> bool:
     """Settle an hour's funding at the middle of the market's best prices, or at the one there is."""
     sim.exch_ns = link.funding_ns
     link.funding_ns += HOUR_NS
-    market = markets[link.market]
+    market = step(first, link.market)
     bid, ask = market.sides[0].best_tick, market.sides[1].best_tick
     if bid < 0 and ask < 0:
         return True
@@ -171,67 +171,45 @@ def _fund(sim: Any, markets: Any, link: Any, rows: Any) -> bool:
     notional = market.position * market.grid.lot_size * price(sim, link.market, tick)
     paid = -notional * link.funding_rate
     market.funding += paid
-    return _send_row(sim, market, rows, FUNDING, 0, tick, round(link.funding_rate * RATE_UNIT), paid)
+    return _send_row(sim, market, row, FUNDING, 0, tick, round(link.funding_rate * RATE_UNIT), paid)
 
 
 @njit(cache=True)
-def _arrive(sim: Any, markets: Any, books: Any, flows: Any, links: Any, rows: Any) -> bool:
-    """The first request that is due arrives."""
+def _arrive(sim: Any, first: Any, book: Any, s: Any, link: Any, row: Any, tradable: bool) -> bool:
+    """The first request that is due arrives; nobody trades on a leading exchange."""
     m = sim.requests[sim.requests_head & (REQUESTS - 1)].market
-    for k in range(len(links)):
-        link = links[k]
-        if link.market == m:
-            market = markets[m]
-            own_orders.execute(sim, market, books[k], flows[k], True)
-            link.next_ns = advance.next_ns(flows[k])
-            _look(market, books[k])
-            return tell(sim, markets, books[k], link, rows)
-    own_orders.execute(sim, markets[m], books[0], flows[0], False)  # nobody trades on the leading exchange
-    return True
+    market = step(first, m)
+    own_orders.execute(sim, market, book, s, tradable)
+    if not tradable:
+        return True
+    link.next_ns = advance.next_ns(s)
+    _look(market, book)
+    return bool(tell(sim, first, book, link, row))
 
 
 @njit(cache=True)
-def _begin(sim: Any, markets: Any, books: Any, flows: Any, links: Any, rows: Any) -> bool:
-    """The run starts where the flows stand; what the books show is told at once."""
+def _begin(sim: Any, first: Any, book: Any, s: Any, link: Any, row: Any) -> bool:
+    """One market starts where its flow stands; what its book shows is told at once."""
     sim.started = 1
-    sim.now_ns = flows[0].now
-    sim.exch_ns = sim.now_ns
+    sim.now_ns = s.now
+    sim.exch_ns = s.now
     if sim.sample_ns > 0:
         sim.next_sample_ns = (sim.now_ns // sim.sample_ns + 1) * sim.sample_ns
     look_ahead(sim)
-    for k in range(len(links)):
-        link = links[k]
-        link.next_ns = advance.next_ns(flows[k])
-        link.funding_ns = (sim.now_ns // HOUR_NS + 1) * HOUR_NS
-        link.bid = link.ask = link.anchor_bid = -1
-        _look(markets[link.market], books[k])
-        if not tell(sim, markets, books[k], link, rows) or not _lead(sim, markets, flows[k], link, rows):
-            return False
+    link.next_ns = advance.next_ns(s)
+    link.funding_ns = (sim.now_ns // HOUR_NS + 1) * HOUR_NS
+    link.bid = link.ask = link.anchor_bid = -1
+    _look(step(first, link.market), book)
     sim.event = START
     sim.more = 0
-    return True
+    return bool(tell(sim, first, book, link, row) and _lead(sim, first, s, link, row))
 
 
 @njit(cache=True)
-def _exchange(
-    sim: Any, markets: Any, books: Any, flows: Any, links: Any, rows: Any, k: int, flow_ns: int, fund: bool
-) -> bool:
-    """One thing at the exchange: the flow of book ``k`` (or its funding), marks, or a request."""
-    if flow_ns <= min(sim.mark_ns, sim.arrival_ns):
-        if fund:
-            return _fund(sim, markets, links[k], rows)
-        return _flow(sim, markets, books[k], flows[k], links[k], rows)
-    if sim.mark_ns <= sim.arrival_ns:
-        mark_fills(sim, markets)
-        return True
-    return _arrive(sim, markets, books, flows, links, rows)
-
-
-@njit(cache=True)
-def _hear(sim: Any, markets: Any, news_ns: int, m: int) -> bool:
+def _hear(sim: Any, first: Any, news_ns: int, m: int) -> bool:
     """One thing on our side; whether the strategy is to be asked."""
     if news_ns <= sim.other_ns:
-        hear(sim, markets[m], m)
+        hear(sim, step(first, m), m)
     elif sim.answer_ns == sim.other_ns:
         be_answered(sim)
     elif sim.timer_ns == sim.other_ns:
@@ -261,13 +239,16 @@ def run(sims: Any, markets: Any, books: Any, flows: Any, links: Any, rows: Any, 
     """Let everything happen up to and including a time, and ask ``hook`` about everything heard.
 
     Codes are the replay's (`engine.run`). With `closing` 1 the flows stand still and what is in flight arrives.
-    ``rows`` is one row to write in.
+    ``rows`` is one row to write in; link k is of market k.
     """
     sim = sims[0]
+    first = markets[0]
+    row = rows[0]
     asking = False
     if sim.started == 0:
-        if not _begin(sim, markets, books, flows, links, rows):
-            return RING_FULL
+        for k in range(len(links)):
+            if not _begin(sim, first, books[k], flows[k], links[k], row):
+                return RING_FULL
         asking = True
     while True:
         if asking:
@@ -276,7 +257,7 @@ def run(sims: Any, markets: Any, books: Any, flows: Any, links: Any, rows: Any, 
                 return WOKE
             hook(sim)
             asking = False
-        if sim.n_outbox > 0 and not send(sim, markets):
+        if sim.n_outbox > 0 and not send(sim, first):
             return REQUESTS_FULL
         code = _full(sim)
         if code != END:
@@ -292,15 +273,26 @@ def run(sims: Any, markets: Any, books: Any, flows: Any, links: Any, rows: Any, 
         if sim.closing != 0 and min(min(news_ns, sim.answer_ns), sim.arrival_ns) == NEVER:
             return END
         heard_ns = min(news_ns, sim.other_ns)
-        exchange_ns = min(flow_ns, min(sim.arrival_ns, sim.mark_ns if sim.closing == 0 else NEVER))
+        mark_ns = sim.mark_ns if sim.closing == 0 else NEVER
+        exchange_ns = min(flow_ns, min(sim.arrival_ns, mark_ns))
         if min(heard_ns, exchange_ns) > until_ns:
             return END
+        fine = True
         if heard_ns <= exchange_ns:
-            asking = _hear(sim, markets, news_ns, m)
-        else:
+            asking = _hear(sim, first, news_ns, m)
+        elif fund and flow_ns == exchange_ns:
+            fine = _fund(sim, first, links[at], row)
+        elif flow_ns == exchange_ns:
             sim.rows_done += 1
-            if not _exchange(sim, markets, books, flows, links, rows, at, flow_ns, fund):
-                return RING_FULL
+            fine = _flow(sim, first, books[at], flows[at], links[at], row)
+        elif mark_ns == exchange_ns:
+            mark_fills(sim, first)
+        else:
+            to = sim.requests[sim.requests_head & (REQUESTS - 1)].market
+            k = min(to, len(links) - 1)  # markets with a book come first
+            fine = _arrive(sim, first, books[k], flows[k], links[k], row, to < len(links))
+        if not fine:
+            return RING_FULL
 
 
 _LINKS: Any = types.Array(from_dtype(LINK_DTYPE), 1, "C")
