@@ -16,10 +16,11 @@ Orders of one lot that were never sent join the best three occupied levels of bo
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -35,7 +36,7 @@ from slipstream.lob.book import Book
 from slipstream.lob.replay.order_book import OrderBook, project
 from slipstream.lob.replay.order_record import record
 from slipstream.lob.replay.order_rows import ADD, CANCEL, EXECUTE, REDUCE
-from slipstream.simulation.tick.queue_errors import Interval, Judged, by_offset, by_size, judge
+from slipstream.simulation.tick.queue_errors import Interval, Judged, Verdict, by_offset, by_size, judge
 from slipstream.simulation.tick.queue_flow import QueueFlow, session
 from slipstream.simulation.tick.queue_probe import DEPTHS, MODELS, OFFSETS_S, SWEPT, TRADED, Probes
 
@@ -166,17 +167,33 @@ def models_table(judged: Judged, digits: int, lots: float) -> list[str]:
     return lines
 
 
-def parts_table(parts: list[tuple[str, Judged]], digits: int) -> list[str]:
-    """Mean absolute error by part; the best and what cannot be told from it are marked."""
+Cell = Callable[[Verdict], tuple[float, str]]
+
+
+def parts_table(parts: list[tuple[str, Judged]], cell: Cell) -> list[str]:
+    """A figure by part, as ``cell`` makes it (what is compared, what is shown); the least is marked."""
     lines = ["| model | " + " | ".join(label for label, _ in parts) + " |", "|---|" + "---|" * len(parts)]
+    least = [min(judged.verdicts, key=lambda one: cell(one)[0]) for _, judged in parts]
     for m in range(len(MODELS) - 1):
         cells = []
-        for _, judged in parts:
+        for (_, judged), best in zip(parts, least, strict=True):
             one = judged.verdicts[m]
-            mark = " **best**" if one is judged.best else " =" if one.even else ""
-            cells.append(f"{100 * one.mae.value:.{digits}f}{mark}")
+            shown_as = cell(one)[1].removesuffix(" =")
+            is_best = cell(one)[0] == cell(best)[0]
+            cells.append(f"{shown_as} **best**" if is_best else cell(one)[1])
         lines.append(f"| {MODELS[m][0]} | " + " | ".join(cells) + " |")
     return lines
+
+
+def error_cell(one: Verdict) -> tuple[float, str]:
+    even = " =" if one.even else ""
+    return one.mae.value, f"{100 * one.mae.value:.2f}{even}"
+
+
+def fill_cell(one: Verdict) -> tuple[float, str]:
+    wrong = one.false.value + one.missed.value
+    off = f"{one.off_s.value:.1f} s" if math.isfinite(one.off_s.value) else "no fill"
+    return wrong, f"{100 * wrong:.2f}, {off}"
 
 
 def report(study: Study, seed: int = 1) -> list[str]:
@@ -205,7 +222,13 @@ def report(study: Study, seed: int = 1) -> list[str]:
     parts = [("all", everyone)]
     parts += [(named[d], judge(probes[probes["depth"] == d], rng)) for d in range(DEPTHS)]
     parts += [(_size(label, lots), judge(group, rng)) for label, group in by_size(probes)]
-    return [*lines, *parts_table(parts, digits), ""]
+    lines += [
+        *parts_table(parts, error_cell),
+        "",
+        "Wrong fills (false and missed), % of probes, and the time off of the others:",
+        "",
+    ]
+    return [*lines, *parts_table(parts, fill_cell), ""]
 
 
 def _size(label: str, lots: float) -> str:
