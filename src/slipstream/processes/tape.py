@@ -16,7 +16,7 @@ from rich.table import Table
 from slipstream.data.tape.fault import TapeError
 from slipstream.data.tape.findings import POLICIES
 from slipstream.data.tape.formats import FORMATS, convert
-from slipstream.data.tape.header import Finding
+from slipstream.data.tape.header import Clock, Finding
 from slipstream.data.tape.inspecting import Inspected, inspect
 from slipstream.data.tape.reader import open_tapes
 from slipstream.data.tape.terms import Made, Terms, no_progress
@@ -101,6 +101,11 @@ def time_of(ns: int) -> str:
     return datetime.fromtimestamp(ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def gaps_of(findings: Sequence[Finding]) -> int:
+    """How many gaps are among findings."""
+    return sum(one.count for one in findings if one.reason.startswith("a gap"))
+
+
 def _findings(findings: Sequence[Finding]) -> list[str]:
     lines = []
     for one in findings:
@@ -119,8 +124,17 @@ def _told(made: Made) -> list[str]:
         f"  heard {clock.median_ns / 1e6:.1f} ms after it happened (median; least {clock.least_ns / 1e6:.1f}); "
         f"clock {clock.mode}: {clock.raised} rows raised to when they happened, {clock.delayed} heard with the row "
         f"before them (by {clock.longest_delay_ns / 1e6:.0f} ms at most)",
+        *_hint(clock),
         *_findings(header.findings),
     ]
+
+
+def _hint(clock: Clock) -> list[str]:
+    """What to do where the clock that heard was behind the exchange's."""
+    if clock.mode != "recorded" or 2 * clock.raised <= clock.rows:
+        return []
+    lead = -(clock.least_ns // 10**6)
+    return [f"  most rows were heard before they happened: that clock was behind; --clock {lead}ms puts it right"]
 
 
 @app.command("convert", epilog=EXAMPLES)
@@ -219,8 +233,8 @@ def show(where: DirArgument, coins: CoinsOption = "", gap: GapOption = 5.0) -> N
             table.add_column(name, justify="right")
         for one in _inspected(where, coins, gap):
             header = one.header
-            found = header.findings or one.findings  # the source knows of gaps that its rows do not show
-            gaps = sum(each.count for each in found if each.reason.startswith("a gap"))
+            # the source knows of gaps that its rows do not show
+            gaps = max(gaps_of(header.findings), gaps_of(one.findings))
             table.add_row(
                 header.market.name,
                 time_of(header.first_ns),

@@ -245,3 +245,39 @@ def test_other_versions_and_files_that_are_no_headers(tmp_path: Path) -> None:
         open_tape(folder)
     with pytest.raises(TapeError, match="no such folder"):
         open_tapes(tmp_path / "nowhere")
+
+
+READER = """
+import sys
+from pathlib import Path
+from slipstream.data.tape.merge import Merge
+from slipstream.data.tape.reader import open_tape
+
+def peak() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+
+tape = open_tape(Path(sys.argv[1]))
+next(iter(Merge([tape], chunk_rows=1 << 16)))
+before, rows = peak(), 0
+for chunk in tape.chunks():
+    rows += int((chunk["lots"] > -1).sum())
+for chunk in Merge([tape], chunk_rows=1 << 16):
+    rows += int((chunk["lots"] > -1).sum())
+print(rows, peak() - before)
+"""
+
+
+def test_a_tape_is_read_in_the_memory_of_a_chunk(tmp_path: Path) -> None:
+    rows = some_rows(1 << 16)
+    span = int(rows["exch_ns"][-1] - rows["exch_ns"][0]) + 10**9
+    with TapeWriter(tmp_path / "t", MARKET, chunk_rows=1 << 16) as writer:
+        for _ in range(48):
+            writer.append(rows)
+            for name in ("exch_ns", "local_ns"):
+                rows[name] += span
+    assert open_tape(tmp_path / "t").path.stat().st_size == 48 * 2**21
+    words = [sys.executable, "-c", READER, str(tmp_path / "t")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    read, kilobytes = (int(word) for word in done.stdout.split())
+    assert read == 2 * 48 * 2**16 and kilobytes < 24_000  # of 100,663 in the file

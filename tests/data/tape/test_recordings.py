@@ -131,6 +131,42 @@ def test_a_gzip_file_that_is_cut_off_or_damaged(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").glob("*"))
 
 
+def test_mutated_files_give_the_same_rows_or_an_error_that_names_the_file(tmp_path: Path) -> None:
+    """Bytes of the packed files flipped, moved, cut: the same rows, or an error. Text changed: rows or an error."""
+    recording(tmp_path / "in", books=200)
+    (made,) = convert(tmp_path / "in", tmp_path / "whole", Terms()).made
+    truth = open_tape(made.folder).rows
+    whole = {path: path.read_bytes() for path in sorted((tmp_path / "in").iterdir())}
+    rng = np.random.default_rng(11)
+    refused = 0
+    for trial in range(90):
+        path = list(whole)[trial % 3]
+        packed = trial % 2 == 0
+        data = bytearray(whole[path] if packed else gzip.decompress(whole[path]))
+        at, to = (int(one) for one in rng.integers(0, len(data), 2))
+        match trial % 5:
+            case 0:
+                data[at] ^= 1 << int(rng.integers(0, 8))
+            case 1:
+                del data[min(at, to) : max(at, to)]
+            case 2:
+                data[at : at + 6] = bytes(rng.integers(0, 256, 6, np.uint8))
+            case 3:
+                data[at : at + 40], data[to : to + 40] = data[to : to + 40], data[at : at + 40]
+            case 4:
+                data[at:at] = data[at : at + 50]
+        path.write_bytes(bytes(data) if packed else gzip.compress(bytes(data)))
+        try:
+            (made,) = convert(tmp_path / "in", tmp_path / "out", Terms(replace=True)).made
+            if packed:
+                assert np.array_equal(open_tape(made.folder).rows, truth)
+        except TapeError as error:
+            refused += 1
+            assert path.name in str(error), error
+        path.write_bytes(whole[path])
+    assert refused > 45
+
+
 MENDED = {
     "a price of zero": ("trades", cell(9, 1, "0"), NONE),
     "a negative size": ("prices", cell(9, 2, "-0.1"), NONE),

@@ -63,6 +63,8 @@ def frames() -> list[tuple[str, int, dict[str, Any]]]:
             out.append(("hl", ms + 300, context(f"0.0000{k + 100}")))
         levels = {"s": "BTCUSDT", "T": ms, "b": [["99999.9", "1.5"]], "a": [["100000.0", "2"], ["100000.1", "0.001"]]}
         out.append(("binance", ms, {"stream": "btcusdt@depth20@100ms", "data": levels}))
+        traded = {"s": "BTCUSDT", "a": 7 + k + (k > 50), "p": "100000.0", "q": "0.001", "T": ms + 1, "m": False}
+        out.append(("binance", ms, {"stream": "btcusdt@aggTrade", "data": traded}))
     out.append(("hl", START_MS + 60_000, deal(START_MS + 59_500, 119)))  # repeated after a reconnect
     return out
 
@@ -125,7 +127,13 @@ def test_a_recorders_segments(tmp_path: Path) -> None:
     assert told["a trade that came before"] == 1
     other = open_tape(tmp_path / "out" / "binance_BTC")
     assert other.header.market.grid.tick_size == "0.1" and other.header.market.lot == "0.001"
-    assert other.header.kinds == {"depth": 3, "best": 119}  # nothing changes there, and it is heard each time
+    (skipped,) = other.header.findings
+    assert (skipped.reason, skipped.count) == ("a gap in the sequence numbers", 1)
+    assert other.header.kinds == {
+        "depth": 3,
+        "best": 119,
+        "trade": 120,
+    }  # nothing changes there, and it is heard each time
 
 
 def test_the_lake_gives_the_same_tapes(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from slipstream.data.tape.findings import TWICE, UNSETTLED, Findings
+from slipstream.data.tape.findings import SKIPPED, TWICE, UNSETTLED, Findings
 from slipstream.data.tape.heard import Heard, Scale, Sides, bests, books, fundings, trades
 from slipstream.data.tape.pipeline import Pipeline, Seen
 from slipstream.data.tape.scale import Floats, Ints
@@ -93,6 +93,7 @@ class Gathering:
         self._kept: dict[type, list[Any]] = {L2Book: [], Bbo: [], Trade: [], AssetContext: []}
         self._held = 0
         self._seen = Seen()
+        self._last_id = -1
         self._settlements = Settlements()
 
     def take(self, event: Event, place: int) -> None:
@@ -138,7 +139,12 @@ class Gathering:
 
     def _trades(self, scale: Scale, placed: list[tuple[Trade, int]]) -> Heard:
         exch, local, place = _times(placed)
-        fresh = self._seen.fresh(_ints([trade.tid for trade, _ in placed]))
+        ids = _ints([trade.tid for trade, _ in placed])
+        fresh = self._seen.fresh(ids)
+        if self.venue == "binance":  # it numbers its trades one after the other
+            before = np.concatenate([[self._last_id if self._last_id >= 0 else ids[0] - 1], ids[:-1]])
+            self.found.note(SKIPPED, place[ids > before + 1])
+            self._last_id = int(ids[-1])
         self.found.note(TWICE, place[~fresh])
         px, sz = np.array([trade.px for trade, _ in placed]), np.array([trade.sz for trade, _ in placed])
         side = _ints([1 if trade.side is Side.BUY else -1 for trade, _ in placed])

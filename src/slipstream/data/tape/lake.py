@@ -12,7 +12,7 @@ import numpy as np
 from slipstream.data.lake import Lake, Query
 from slipstream.data.streams import LakeError
 from slipstream.data.tape.fault import EmptyTape, TapeError
-from slipstream.data.tape.findings import NOTED, SHIFT, TWICE, Findings
+from slipstream.data.tape.findings import NOTED, SHIFT, SKIPPED, TWICE, Findings
 from slipstream.data.tape.gathering import Settlements
 from slipstream.data.tape.header import Source
 from slipstream.data.tape.heard import Heard, Scale, Sides, bests, books, trades
@@ -117,10 +117,15 @@ def _bests(parts: Iterator[Any], scale: Scale, found: Findings) -> Iterator[Hear
 
 
 def _trades(parts: Iterator[Any], scale: Scale, found: Findings) -> Iterator[Heard]:
-    seen = Seen()
+    seen, last = Seen(), -1
     for at, part in _numbered(parts):
         exch, local, place = _times(part, at, TRADES)
-        fresh = seen.fresh(_numbers(part.column("tid")))
+        ids = _numbers(part.column("tid"))
+        fresh = seen.fresh(ids)
+        if scale.market.venue == "binance":  # it numbers its trades one after the other
+            before = np.concatenate([[last if last >= 0 else ids[0] - 1], ids[:-1]])
+            found.note(SKIPPED, place[ids > before + 1])
+            last = int(ids[-1])
         found.note(TWICE, place[~fresh])
         word = _numbers(part.column("side"))
         side = np.where(word == "buy", 1, np.where(word == "sell", -1, 0))[fresh]
