@@ -33,6 +33,13 @@ def new_books(bases: Sequence[int]) -> Any:
     return books
 
 
+def book_of(books: Any, i: int) -> Book:
+    """The ``i``-th of an array of books; it is the same memory."""
+    book = Book.__new__(Book)
+    BookView.__init__(book, books[i : i + 1][0])
+    return book
+
+
 class Markets:
     """Books and flows as two arrays of records; the compiled world may read and trade in ``books`` directly.
 
@@ -58,9 +65,7 @@ class Markets:
 
     def book(self, i: int) -> Book:
         """Market ``i``'s book; it is the same memory."""
-        book = Book.__new__(Book)
-        BookView.__init__(book, self.books[i : i + 1][0])
-        return book
+        return book_of(self.books, i)
 
     def best(self) -> Ints:
         """Best bid and ask of every market, ticks [market, 2]; -1 for an empty side."""

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from slipstream.lob.book import Book
 from slipstream.lob.flow import advance, venue
 from slipstream.lob.flow.record import INFORMED, TAKE
 from slipstream.lob.replay import engine
 from slipstream.lob.replay.replay import Outcome, Replay
 from slipstream.lob.replay.terms import MarketTerms, ReplayTerms
 from slipstream.model.errors import ConfigError
-from slipstream.simulation.market.books import base_tick, new_books
+from slipstream.simulation.market.books import base_tick, book_of, new_books
 from slipstream.simulation.market.terms import FlowTerms, flow_record
 
 SECOND = 1_000_000_000
@@ -95,6 +96,10 @@ class Session(Replay):
             if code == engine.WOKE:
                 return True
             self._help(code, self._row_out)
+
+    def book(self, i: int) -> Book:
+        """Coin ``i``'s book as it stands at the exchange; it is the same memory."""
+        return book_of(self.books, i)
 
     def advance(self, rows: npt.NDArray[np.void] | None) -> bool:
         """With None: no more flow, what is in flight arrives. Raises ValueError for rows: this market makes its own."""
