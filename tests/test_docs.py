@@ -16,7 +16,7 @@ PROCESSES = {"up", "venue", "pod", "broker", "allocator", "auditor", "breaker", 
 RESEARCH = {"compact", "import", "lake", "costs", "backtest", "sweep", "new-strategy", "train", "research", "tape"}
 CRON = {"record-bbo", "candidates", "watchlist", "volume-gap"}
 OPERATOR = {"status", "pods", "mandates", "breaks", "halt", "resume", "flatten", "override", "top"}
-COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "parity", "replay", "report"}
+COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "parity", "replay", "report", "market"}
 GROUPS = {
     "pod": ("brawler", "gradient", "carry", "template"),
     "train": ("carry",),
@@ -24,6 +24,7 @@ GROUPS = {
     "breaks": ("explain", "resolve"),
     "costs": ("calibrate", "show", "compare"),
     "tape": ("convert", "check", "show"),
+    "market": ("calibrate", "facts"),
     "lake": ("show", "verify", "check", "adopt", "bars", "export"),
 }
 BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)

@@ -35,6 +35,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "import": ("import bars.csv --interval 4h", "import funding.parquet --stream funding", "import panel/"),
     "lake": ("lake show", "lake verify"),
     "tape": ("tape convert recordings/ --to tapes/", "tape show tapes/", "tape check tapes/hl_BTC --strict"),
+    "market": (
+        "market calibrate tapes/hl_BTC --out btc.json",
+        "market facts --tape tapes/hl_BTC --simulate btc.json --hours 6 --out btc.html",
+    ),
     "costs": ("costs calibrate --help", "costs show --help"),
     "backtest": (
         "backtest gradient --bars bars.parquet --funding funding.parquet",

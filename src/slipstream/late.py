@@ -54,6 +54,9 @@ LATE: dict[str, dict[str, tuple[str, str]]] = {
         "app": ("lake", "Look at the lake of market data."),
     },
     "slipstream.processes.tape": {"app": ("tape", "Make tapes of recordings, and look at them.")},
+    "slipstream.processes.market_study": {
+        "app": ("market", "Simulated markets made like recorded ones, and both measured.")
+    },
     "slipstream.processes.costs": {"app": ("costs", "Calibrate what trading costs from recorded books, and show it.")},
     "slipstream.processes.backtest": {
         "backtest": ("backtest", "Test a strategy on history, net of all costs, and write a report.")

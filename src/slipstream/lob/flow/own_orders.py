@@ -14,6 +14,7 @@ from numba import njit
 
 from slipstream.lob.depth import order_left, queue_ahead
 from slipstream.lob.flow import hawkes
+from slipstream.lob.flow.learning import learn, taken_since
 from slipstream.lob.flow.record import BUYS, SELLS
 from slipstream.lob.matching import FILLED as NOTHING_LEFT
 from slipstream.lob.matching import WOULD_CROSS, extreme_tick
@@ -144,6 +145,7 @@ def _enter(sim: Any, market: Any, book: Any, s: Any, slot: int, tick: int, lots:
     if book.fill_count > 0:  # takers excite takers, whoever they are
         at = min(max((ns - s.origin) / 1e9, s.arrivals.now_s), s.arrivals.next_s)
         hawkes.excite(s.arrivals, at, BUYS if order.side > 0 else SELLS)
+        learn(s, order.side, taken_since(book, 0))
     took = book.fill_count > 0
     settle(sim, market, book, slot, local_ns, ns)
     if handle >= 0:

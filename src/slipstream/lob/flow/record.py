@@ -117,6 +117,8 @@ _MAKERS = [
     ("spread", np.float64),  # ticks
     ("lag", np.float64),  # seconds in which the makers' belief follows, e-fold; 0: at once
     ("delay_steps", np.int64),  # and how many steps old what they see is
+    ("learning", np.float64),  # log premium by which a taker of ``learning_size`` moves it; 0: not
+    ("learning_size", np.float64),  # quote currency
     ("thin", np.float64),  # share of the small orders and cancels that are played out (coarse steps)
     ("regime_activity", np.float64, (2,)),  # multipliers of every rate
 ]
@@ -132,7 +134,7 @@ def new_flows(count: int = 1) -> Any:
         raise ValueError(f"count must be positive, not {count}")
     flows = np.zeros(count, FLOW_DTYPE)
     flows["regime_activity"] = flows["value"]["regime_volatility"] = 1.0
-    flows["thin"] = flows["boost"] = flows["unit"] = flows["tick_size"] = flows["lot"] = 1.0
+    flows["thin"] = flows["learning_size"] = flows["boost"] = flows["unit"] = flows["tick_size"] = flows["lot"] = 1.0
     flows["last_bid"] = flows["last_ask"] = flows["decimals"] = -1
     flows["next_step"] = flows["next_event"] = flows["value"]["regime_until"] = NEVER
     flows["arrivals"]["next_s"] = np.inf

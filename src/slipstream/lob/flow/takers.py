@@ -13,6 +13,7 @@ from numba import njit
 
 from slipstream.lob.flow.background import take
 from slipstream.lob.flow.draws import uniform
+from slipstream.lob.flow.learning import learn, taken_since
 from slipstream.lob.flow.prices import fractional_tick, price
 from slipstream.lob.flow.record import INFORMED, TAKE
 from slipstream.lob.flow.sizes import lots
@@ -52,4 +53,6 @@ def market_order(book: Any, s: Any, side: int, ns: int) -> None:
         return
     limit = extreme_tick(book, side) if s.take_reach == 0 else max(1, best + side * s.take_reach)
     s.counts[TAKE] += 1
+    before = book.fill_count
     take(book, s, side, limit, lots(s, s.take_size, s.unit), ns)
+    learn(s, side, taken_since(book, before))

@@ -34,7 +34,9 @@ STEPS_NS = (50_000_000, 400_000_000)  # between which makers act
 REGIME_STEP_S = 10.0
 DEEP = slice(5, LEVELS)  # the levels that makers alone fill
 LEAN = 0.6826  # E[min(1, |z|) |z|] of a normal z: what takers earn who lean fully at one deviation
-MOST_TILT = 0.95
+MOST_TILT = 0.3  # more would make runs of one side that recordings do not have
+MOST_LEARNING = 1e-3
+FORGOTTEN_S = 120.0  # in which the market forgets what takers taught it: the literature's, a recording cannot tell
 DAMPING = 0.7
 RESTING = 3.0  # limit orders at the best price of a side, besides the makers'
 FLEETING, WAKE = 2.5, 5  # a second: how fast orders leave that lie up to five ticks behind the best price
@@ -111,8 +113,14 @@ def _regimes(seen: Observed) -> Regimes | None:
     returns = np.diff(np.log(seen.mid_at(ns)))
     if len(returns) < 60 or not returns.any():
         return None
-    found = fit_regimes(returns, REGIME_STEP_S)[0]
-    return found if found.worth_it else None
+    found, wild = fit_regimes(returns, REGIME_STEP_S)
+    if not found.worth_it:
+        return None
+    counts = np.histogram(seen.orders_taken()["ns"], ns)[0]
+    paces = [float(counts @ share) / max(1e-9, float(share.sum())) for share in (1.0 - wild, wild)]
+    mean = (1.0 - found.share_wild) * paces[0] + found.share_wild * paces[1]
+    activity = (paces[0] / mean, paces[1] / mean) if mean > 0.0 else (1.0, 1.0)
+    return msgspec.structs.replace(found, activity=activity)
 
 
 def first_terms(
@@ -139,7 +147,7 @@ def first_terms(
         arrivals=Arrivals(mu=best.mu, alpha=best.alpha, beta=best.beta) if best else Arrivals.poisson(flat),
         takers=Takers(
             size=Size.of_median(sizes.median, sizes.sigma, sizes.largest),
-            tilt=min(MOST_TILT, max(0.0, lean)),
+            tilt=min(MOST_TILT, max(0.0, 0.5 * lean)),
             tilt_scale=max(pull / 1e4, 1e-7),
             reach=LEVELS - 2,
         ),
@@ -153,6 +161,8 @@ def first_terms(
             parts=3.0,
             spread=max(1.0, figures[SPREAD] / 1.06),
             lag=chase.lag_s,
+            learning=max(0.0, 0.5 * figures[RESPONSE] * 1e-4 / math.exp(sizes.sigma**2 / 8.0)),
+            learning_size=sizes.median,
         ),
         value=_value(px, chase, regimes, lead),
         step_ns=_step(1e9 / figures[CHANGES]),
@@ -194,10 +204,8 @@ def _value(px: float, chase: Pursuit, regimes: Regimes | None, lead: LeadLag | N
         calm, wild = regimes.volatility
         mean = math.sqrt((1.0 - regimes.share_wild) * calm**2 + regimes.share_wild * wild**2)
         stays, scale = regimes.stay_s, (calm / mean, wild / mean)
-        busy = (scale[0] ** 0.5, scale[1] ** 0.5)  # trading grows with the root of volatility, about
-        level = (1.0 - regimes.share_wild) * busy[0] + regimes.share_wild * busy[1]
-        pace = (busy[0] / level, busy[1] / level)
-    sd, seconds = (lead.basis_sd, lead.basis_s) if lead is not None else (0.0, 0.0)
+        pace = regimes.activity
+    sd, seconds = (lead.basis_sd, lead.basis_s) if lead is not None else (0.0, FORGOTTEN_S)
     return Value(
         px=px,
         volatility=chase.volatility,
@@ -250,14 +258,12 @@ def corrected(terms: FlowTerms, wanted: dict[str, float], had: dict[str, float])
         miss = want / had[name] if had[name] > 0.0 and want > 0.0 else 1.0
         by[name] = min(4.0, max(0.25, miss)) ** DAMPING
     often = math.sqrt(by[CHANGES])
-    tilt = max(0.02, terms.takers.tilt) * by[RESPONSE]
     replace = msgspec.structs.replace
-    takers, makers, value = terms.takers, terms.makers, terms.value
+    makers, value = terms.makers, terms.value
     size, pace, near = by[TOUCH_USD], by[ORDERS], len(terms.cancels) - WAKE - 1
     return replace(
         terms,
         arrivals=replace(terms.arrivals, mu=tuple(mu * pace for mu in terms.arrivals.mu)),
-        takers=replace(takers, tilt=min(MOST_TILT, tilt), tilt_scale=takers.tilt_scale / max(1.0, tilt / MOST_TILT)),
         limits=tuple(min(MOST_LIMITS, rate * often) for rate in terms.limits),
         cancels=tuple(rate * often if at < near else rate for at, rate in enumerate(terms.cancels)),
         limit_size=replace(terms.limit_size, mean=terms.limit_size.mean * size, cap=terms.limit_size.cap * size),
@@ -266,6 +272,7 @@ def corrected(terms: FlowTerms, wanted: dict[str, float], had: dict[str, float])
             level_size=makers.level_size * by[DEEP_USD],
             spread=max(0.5, makers.spread * by[SPREAD]),
             lag=min(10.0, max(0.02, makers.lag / by[QUICK])),
+            learning=min(MOST_LEARNING, makers.learning * by[RESPONSE]),
         ),
         value=replace(value, volatility=value.volatility * by[SLOW]),
         step_ns=_step(terms.step_ns / often),

@@ -19,6 +19,7 @@ LEAST_RETURNS = 60
 class Regimes(msgspec.Struct, frozen=True, kw_only=True):
     """Two volatilities (per square root of a second), mean stays in seconds, what the two states gain.
 
+    ``activity``: how much is traded in each, the mean being 1 (where that was measured).
     ``gain``: twice the log-likelihood over one volatility for all; ``worth_it``: whether Akaike's criterion takes the
     three more parameters for that.
     """
@@ -27,6 +28,7 @@ class Regimes(msgspec.Struct, frozen=True, kw_only=True):
     stay_s: tuple[float, float]
     share_wild: float
     gain: float
+    activity: tuple[float, float] = (1.0, 1.0)
 
     @property
     def worth_it(self) -> bool:

@@ -83,7 +83,9 @@ class Takers(msgspec.Struct, frozen=True, kw_only=True):
 class Makers(msgspec.Struct, frozen=True, kw_only=True):
     """A ladder of ``levels`` a side, each full at ``level_size`` (quote currency), filled by up to ``parts`` orders.
 
-    What makers believe is ``delay_ns`` old and follows with an exponential lag of ``lag`` seconds.
+    What makers believe is ``delay_ns`` old and follows with an exponential lag of ``lag`` seconds. A taker of
+    ``learning_size`` (quote currency) moves the local premium by ``learning``, another by the root of its share of
+    that; the premium forgets it within the value's ``basis_seconds``.
     """
 
     levels: int = 0
@@ -92,6 +94,8 @@ class Makers(msgspec.Struct, frozen=True, kw_only=True):
     spread: float = 1.0  # ticks
     lag: float = 0.0
     delay_ns: int = 0
+    learning: float = 0.0
+    learning_size: float = 1_000.0
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +173,7 @@ def _fill(s: Any, terms: FlowTerms, seed: int, place: int) -> None:
     makers = terms.makers
     s["ladder"], s["level_size"], s["parts"] = makers.levels, makers.level_size, makers.parts
     s["spread"], s["lag"] = makers.spread, makers.lag
+    s["learning"], s["learning_size"] = makers.learning, makers.learning_size
     s["delay_steps"] = -(-makers.delay_ns // terms.step_ns) if makers.delay_ns else 0
     s["regime_activity"] = terms.value.regime_activity
     write_value(s["value"], terms.value, seed, place)
@@ -202,6 +207,8 @@ def _check(terms: FlowTerms) -> None:
         "takers' tilt_scale": (takers.tilt_scale, 0.0, math.inf, False),
         "takers' cost": (takers.cost, 0.0, 1.0, True),
         "makers' lag": (makers.lag, 0.0, math.inf, True),
+        "makers' learning": (makers.learning, 0.0, 0.01, True),
+        "makers' learning_size": (makers.learning_size, 0.0, math.inf, False),
         "value's volatility": (value.volatility, 0.0, math.inf, True),
         "value's basis_seconds": (value.basis_seconds, 0.0, math.inf, True),
         **{f"regime {i}'s stay": (value.regime_seconds[i], 0.0, math.inf, True) for i in (0, 1)},
@@ -216,6 +223,8 @@ def _check(terms: FlowTerms) -> None:
         raise ValueError("makers need a step_ns, a value with a price, and a level_size")
     if makers.delay_ns and (not terms.step_ns or makers.delay_ns > (LATEST - 1) * terms.step_ns):
         raise ValueError(f"makers' delay_ns is {makers.delay_ns}: at most {LATEST - 1} steps of {terms.step_ns} ns")
+    if makers.learning > 0.0 and not (value.px > 0.0 and terms.step_ns and value.basis_seconds > 0.0):
+        raise ValueError("makers' learning needs a value with a price and basis_seconds, and a step_ns")
     if takers.informed > 0.0 and not (value.px > 0.0 and terms.step_ns):
         raise ValueError("informed takers need a value with a price, and a step_ns")
 

@@ -120,7 +120,7 @@ def simulate(
     if not hours > 0.0 or block_ns < 1:
         raise ValueError(f"hours must be positive and block_ns at least 1, not {hours} and {block_ns}")
     flows = flow_record(terms, seed)
-    base = max(0, _open_tick(terms) - SPAN // 2)
+    base = max(0, open_tick(terms) - SPAN // 2)
     books = new_book(base, SPAN, ORDERS, FILLS).base
     _start(flows, 0)
     eyes = np.zeros(1, _EYE_DTYPE)
@@ -157,7 +157,7 @@ def _follow(book: Any) -> None:
         recentre(book, max(0, int(book["base"]) + level - SPAN // 2))
 
 
-def _open_tick(terms: FlowTerms) -> int:
+def open_tick(terms: FlowTerms) -> int:
     """About where the market begins."""
     if terms.value.px <= 0.0:
         return max(terms.open_bid, terms.open_ask)
