@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress
 
@@ -20,21 +22,18 @@ from slipstream.pods import kernel_config
 from slipstream.processes.backtest_request import BacktestRequest
 from slipstream.processes.bar_market import settings_of
 from slipstream.processes.tick_market import HOUR_NS, Markets, open_markets
+from slipstream.processes.tick_strategies import brawler_of, naive_of, sample_ns
 from slipstream.processes.tick_terms import TickTerms, stated
 from slipstream.simulation.tick.kernel_on_tape import Listing, TapeKernel
 from slipstream.simulation.tick.markouts import HORIZONS_NS
 from slipstream.simulation.tick.record import TickRecord, tick_record
-from slipstream.simulation.tick.run import Hooked, Rows, run
+from slipstream.simulation.tick.run import Rows, run
 from slipstream.simulation.tick.run import told as told_of_run
 from slipstream.simulation.tick.settled import Settlement, settled
-from slipstream.simulation.tick.symmetric import params_of, symmetric
 from slipstream.simulation.tick.told import Told
 from slipstream.strategies.brawler.config import BrawlerConfig
-from slipstream.strategies.brawler.replayed.hook import brawler
-from slipstream.strategies.brawler.replayed.opening import opening
 from slipstream.strategies.brawler.strategy import Brawler
 
-SECOND = 1_000_000_000
 CAPITAL = 100_000.0
 NAIVE = "symmetric"
 NAIVE_TITLE = "Naive maker: a fixed width around the local mid"
@@ -58,12 +57,16 @@ def backtest_naive(request: BacktestRequest) -> TickRecord:
 def _backtest(request: BacktestRequest, *, naive: bool) -> TickRecord:
     terms = checked(request)
     config: Any = settings_of(request)
-    with open_markets(terms, names_of(config), request.seed) as markets:
-        end_ns = end_of(markets, request.hours)
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("rows of the tapes", total=markets.rows)
-            found = told(markets, terms, config, end_ns, request.kernel, lambda n: bar.advance(task, n), naive=naive)
-        findings = found_in(markets, config, found)
+    if terms.simulate is not None:
+        found, findings, words = simulated(request, terms, config, naive)
+    else:
+        with open_markets(terms, names_of(config), request.seed) as markets:
+            end_ns = end_of(markets, request.hours)
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task("rows of the tapes", total=markets.rows)
+                passed = partial(bar.advance, task)
+                found = told(markets, terms, config, end_ns, request.kernel, passed, naive=naive)
+            findings, words = found_in(markets, config, found), stated(terms)
     capital = request.capital or CAPITAL
     slug, title = (NAIVE, NAIVE_TITLE) if naive else (request.entry.slug, request.entry.title)
     return tick_record(
@@ -71,21 +74,46 @@ def _backtest(request: BacktestRequest, *, naive: bool) -> TickRecord:
         slug=slug,
         title=title,
         capital=capital,
-        assumptions=(how(request, naive), *stated(terms)),
+        assumptions=(how(request, naive), *words),
         settings=settings(request, terms, config),
         findings=findings,
+    )
+
+
+def simulated(
+    request: BacktestRequest, terms: TickTerms, config: BrawlerConfig, naive: bool
+) -> tuple[Told, tuple[str, ...], tuple[str, ...]]:
+    """A run in a market that reacts: its money, what to know of it, and how it was made. Raises ConfigError."""
+    from slipstream.processes.tick_simulate import simulate
+    from slipstream.processes.tick_simulate import stated as stated_of_simulation
+
+    if request.kernel:
+        raise ConfigError("--kernel has no meaning with --simulate: the compiled form of the strategy runs there")
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("hours of the market", total=terms.simulate)
+        found = simulate(terms, config, request.seed, lambda hours: bar.update(task, completed=hours), naive=naive)
+    if terms.funding == "none":
+        found = without_funding(found)
+    return (
+        found,
+        (f"{found.fills.count} fills, {int((~found.fills.maker).sum())} of them taking",),
+        (stated_of_simulation(terms)),
     )
 
 
 def checked(request: BacktestRequest) -> TickTerms:
     """The terms of a request that can be run. Raises ConfigError."""
     terms = request.tick
-    if terms is None or not terms.tapes:
-        raise ConfigError(f"backtest {request.entry.slug}: no tape: give --tape FOLDER")
+    if terms is None or (not terms.tapes and terms.simulate is None):
+        raise ConfigError(f"backtest {request.entry.slug}: no tape: give --tape FOLDER, or --simulate HOURS")
     request.refuse(("bars", "returns_csv", "demo", "replay"), NO_BARS)
     request.refuse(("half_spread", "impact", "maker_share", "costs"), "its orders meet a book")
+    if terms.simulate is not None:
+        if terms.funding not in ("", "none", "tape"):
+            raise ConfigError("--funding: a simulated market settles its own, every hour; leave it out, or say none")
+        return replace(terms, funding=terms.funding or "tape")
     if not terms.funding:
-        raise ConfigError(f"backtest {request.entry.slug}: {NO_FUNDING}")
+        raise ConfigError(NO_FUNDING)
     stated(terms)  # an anchor's words that are none are said before anything is read
     return terms
 
@@ -137,35 +165,15 @@ def told(
     if kernel and not naive:
         outcome, last = on_kernel(markets, replay_terms, chosen, rows, progress)
     else:
-        strategy = naive_of(markets, chosen) if naive else brawler_of(markets, chosen)
+        traded = markets.terms[: len(markets.coins)]
+        strategy = (
+            naive_of(markets.coins, traded, chosen)
+            if naive
+            else brawler_of(markets.coins, markets.instruments(), chosen)
+        )
         outcome, last = run(markets.terms, replay_terms, strategy, rows, progress)
     found = told_of_run(markets.terms, len(markets.homes), replay_terms, outcome, last)
     return settled(found if terms.funding == "tape" else without_funding(found), settlements)
-
-
-def sample_ns(terms: TickTerms, span_ns: int) -> int:
-    """Time between looks at the account: as asked, else a second, and a minute in runs of days."""
-    if terms.sample_s is not None:
-        return round(terms.sample_s * SECOND)
-    return SECOND if span_ns <= 4 * HOUR_NS else 10 * SECOND if span_ns <= 48 * HOUR_NS else 60 * SECOND
-
-
-def brawler_of(markets: Markets, config: BrawlerConfig) -> Hooked:
-    """The compiled Brawler at its opening. Raises ConfigError."""
-    homes = {coin: place for place, coin in enumerate(markets.coins)}
-    anchors = {coin: len(markets.coins) + place for place, coin in enumerate(markets.coins)}
-    memory = opening(Brawler(config), kernel_config(config, 1.0), markets.instruments(), homes, anchors)
-    return Hooked(hook=brawler, memory=memory)
-
-
-def naive_of(markets: Markets, config: BrawlerConfig) -> Hooked:
-    """The naive maker with the width, sizes and bounds of a config. Raises ValueError."""
-    lots = {terms.symbol: terms for terms in config.terms}
-    quotes = {}
-    for place, (coin, market) in enumerate(zip(markets.coins, markets.terms, strict=False)):
-        size, bound = (float(amount) / market.lot_size for amount in (lots[coin].order_size, lots[coin].max_inventory))
-        quotes[place] = (lots[coin].base_spread / 2.0, round(size), round(bound))
-    return Hooked(hook=symmetric, params=params_of(quotes))
 
 
 def on_kernel(
