@@ -83,7 +83,7 @@ class _Feed:
         part = self._rows[self._at : self._at + len(block)]
         here = block[: len(part)]
         if part.dtype == block.dtype:
-            here[:] = part
+            here.view(np.int64)[:] = part.view(np.int64)  # numpy copies structures field by field
         else:
             for name in ROW_DTYPE.names or ():
                 here[name] = part[name]

@@ -115,7 +115,9 @@ class TapeWriter:
         at = 0
         while at < len(rows):
             part = rows[at : at + self._chunk_rows - self._held]
-            self._kept[self._held : self._held + len(part)] = part
+            here = self._kept[self._held : self._held + len(part)]
+            # numpy copies structures field by field, words as they are
+            here.view(np.int64)[:] = np.ascontiguousarray(part).view(np.int64)
             self._held += len(part)
             at += len(part)
             if self._held == self._chunk_rows:
