@@ -15,7 +15,7 @@ from rich.table import Table
 
 from slipstream.core.portfolio.periods import periods
 from slipstream.model.errors import ConfigError, SlipstreamError
-from slipstream.processes.backtest import show
+from slipstream.processes.backtest import show, with_ticks
 from slipstream.processes.backtest_request import BacktestRequest, parse_overrides, said
 from slipstream.processes.gradient_report import when_text
 from slipstream.processes.sweep_run import STORAGE, Sweep, SweepTerms, run_sweep
@@ -27,7 +27,7 @@ from slipstream.strategies.registry import find
 
 
 def sweep(
-    slug: Annotated[str, typer.Argument(help="A strategy over bars: gradient, template, ...")],
+    slug: Annotated[str, typer.Argument(help="gradient, template, ...; on ticks: brawler.")],
     param: Annotated[list[str] | None, typer.Option(help="key=low:high[:int][:log] or key=a,b,c.")] = None,
     config: Annotated[Path | None, typer.Option(help="Config file; default: the strategy's sample.")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value instead of the config's.")] = None,
@@ -41,7 +41,9 @@ def sweep(
     batch: Annotated[int, typer.Option(min=1, help="Asked for at once; part of the result.")] = 4,
     folds: Annotated[int, typer.Option(min=0, help="Tests that follow each other; 0: in sample.")] = 4,
     first_train: Annotated[float, typer.Option(help="Part of the history before the first test.")] = 0.4,
-    gap_hours: Annotated[float, typer.Option(min=0.0, help="Between training and test.")] = 24.0,
+    gap_hours: Annotated[
+        float | None, typer.Option(min=0.0, help="Between training and test; default 24, on ticks 0.")
+    ] = None,
     train_days: Annotated[float | None, typer.Option(min=1.0, help="Train on so much; default: all past.")] = None,
     objective: Annotated[str, typer.Option(help="sharpe or growth.")] = "sharpe",
     capital: Annotated[float | None, typer.Option(min=1.0, help="USD.")] = None,
@@ -49,6 +51,14 @@ def sweep(
     executor: Annotated[str, typer.Option(help="local, dask or ray.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     address: Annotated[str | None, typer.Option(help="Of a running Dask or Ray cluster.")] = None,
+    tape: Annotated[
+        list[Path] | None, typer.Option(help="Folders of tapes: a sweep on ticks, where lists make a grid.")
+    ] = None,
+    simulate: Annotated[float | None, typer.Option(min=0.01, help="Hours of a market that reacts, instead.")] = None,
+    anchor: Annotated[str | None, typer.Option(help="The reference exchange's tapes, or self:LEAD_MS.")] = None,
+    latency: Annotated[str | None, typer.Option(help="As of `slipstream backtest`.")] = None,
+    queue: Annotated[str | None, typer.Option(help="As of `slipstream backtest`.")] = None,
+    fees: Annotated[str | None, typer.Option(help="As of `slipstream backtest`.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier run found.")] = False,
     output: Annotated[Path | None, typer.Option(help="Default: var/sweep/<slug>.")] = None,
 ) -> None:
@@ -69,16 +79,25 @@ def sweep(
             seed=seed,
             capital=capital,
         )
-        request.entry.hook("decisions")
+        words = {"anchor": anchor, "latency": latency, "queue": queue, "fees": fees}
+        request = with_ticks(request, tape or [], simulate, words, (True, 0.0, False))
+        if request.tick is None:
+            request.entry.hook("decisions")
+        usual_gap = 24.0 if request.tick is None else 0.0
         terms = SweepTerms(
             knobs=parse_knobs(param or []),
             search=SearchTerms(trials=trials, batch=batch, seed=seed),
             folds=folds,
             first_train=first_train,
-            gap_hours=gap_hours,
+            gap_hours=usual_gap if gap_hours is None else gap_hours,
             train_days=train_days,
             objective=aim,
         )
+        if request.tick is not None:
+            from slipstream.processes.tick_sweep_report import sweep_ticks
+
+            sweep_ticks(request, terms, folder, make_executor(executor, workers, address))
+            return
         if fresh:
             (folder / STORAGE).unlink(missing_ok=True)
         found = _watched(request, terms, folder, executor, workers, address)

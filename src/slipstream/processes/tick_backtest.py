@@ -44,29 +44,32 @@ NO_FUNDING = (
 NO_BARS = "ticks are replayed: the market is --tape (or --simulate)"
 
 
-def backtest(request: BacktestRequest) -> TickRecord:
-    """Brawler over the tapes of a request. Raises ConfigError and ValueError (what the user can mend)."""
-    return _backtest(request, naive=False)
+def backtest(request: BacktestRequest, *, quiet: bool = False) -> TickRecord:
+    """Brawler over the tapes of a request. Raises ConfigError and ValueError (what the user can mend).
+
+    ``quiet`` shows no progress: a sweep shows its own.
+    """
+    return _backtest(request, naive=False, quiet=quiet)
 
 
-def backtest_naive(request: BacktestRequest) -> TickRecord:
+def backtest_naive(request: BacktestRequest, *, quiet: bool = False) -> TickRecord:
     """The naive maker, with the width, sizes and bounds of Brawler's config, over the same tapes."""
-    return _backtest(request, naive=True)
+    return _backtest(request, naive=True, quiet=quiet)
 
 
-def _backtest(request: BacktestRequest, *, naive: bool) -> TickRecord:
+def _backtest(request: BacktestRequest, *, naive: bool, quiet: bool) -> TickRecord:
     terms = checked(request)
     config: Any = settings_of(request)
     if terms.simulate is not None:
-        found, findings, words = simulated(request, terms, config, naive)
+        found, findings = simulated(request, terms, config, naive, quiet)
     else:
         with open_markets(terms, names_of(config), request.seed) as markets:
             end_ns = end_of(markets, request.hours)
-            with Progress(console=Console(stderr=True), transient=True) as bar:
+            with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
                 task = bar.add_task("rows of the tapes", total=markets.rows)
                 passed = partial(bar.advance, task)
                 found = told(markets, terms, config, end_ns, request.kernel, passed, naive=naive)
-            findings, words = found_in(markets, config, found), stated(terms)
+            findings = found_in(markets, config, found)
     capital = request.capital or CAPITAL
     slug, title = (NAIVE, NAIVE_TITLE) if naive else (request.entry.slug, request.entry.title)
     return tick_record(
@@ -74,31 +77,34 @@ def _backtest(request: BacktestRequest, *, naive: bool) -> TickRecord:
         slug=slug,
         title=title,
         capital=capital,
-        assumptions=(how(request, naive), *words),
+        assumptions=(how(request, naive), *words_of(terms)),
         settings=settings(request, terms, config),
         findings=findings,
     )
 
 
 def simulated(
-    request: BacktestRequest, terms: TickTerms, config: BrawlerConfig, naive: bool
-) -> tuple[Told, tuple[str, ...], tuple[str, ...]]:
-    """A run in a market that reacts: its money, what to know of it, and how it was made. Raises ConfigError."""
+    request: BacktestRequest, terms: TickTerms, config: BrawlerConfig, naive: bool, quiet: bool
+) -> tuple[Told, tuple[str, ...]]:
+    """A run in a market that reacts: its money, and what to know of it. Raises ConfigError."""
     from slipstream.processes.tick_simulate import simulate
-    from slipstream.processes.tick_simulate import stated as stated_of_simulation
 
     if request.kernel:
         raise ConfigError("--kernel has no meaning with --simulate: the compiled form of the strategy runs there")
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
         task = bar.add_task("hours of the market", total=terms.simulate)
         found = simulate(terms, config, request.seed, lambda hours: bar.update(task, completed=hours), naive=naive)
-    if terms.funding == "none":
-        found = without_funding(found)
-    return (
-        found,
-        (f"{found.fills.count} fills, {int((~found.fills.maker).sum())} of them taking",),
-        (stated_of_simulation(terms)),
-    )
+    found = without_funding(found) if terms.funding == "none" else found
+    return found, (f"{found.fills.count} fills, {int((~found.fills.maker).sum())} of them taking",)
+
+
+def words_of(terms: TickTerms) -> tuple[str, ...]:
+    """How market and fills were made, in words."""
+    if terms.simulate is None:
+        return stated(terms)
+    from slipstream.processes.tick_simulate import stated as stated_of_simulation
+
+    return stated_of_simulation(terms)
 
 
 def checked(request: BacktestRequest) -> TickTerms:
