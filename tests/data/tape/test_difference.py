@@ -54,7 +54,7 @@ def a_book(draw: st.DrawFn) -> tuple[Levels, Levels]:
 
 
 @given(st.lists(a_book(), min_size=1, max_size=12))
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_books_come_back_as_they_were(told: list[tuple[Levels, Levels]]) -> None:
     heard = np.concatenate([as_book(k, *one) for k, one in enumerate(told)])
     rows = plain(differences(new_state(), heard))
@@ -68,7 +68,7 @@ def test_books_come_back_as_they_were(told: list[tuple[Levels, Levels]]) -> None
 
 
 @given(st.lists(st.tuples(a_book(), st.booleans(), st.booleans(), st.booleans()), min_size=2, max_size=12))
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_best_prices_between_books(told: list[tuple[tuple[Levels, Levels], bool, bool, bool]]) -> None:
     parts, truth = [as_book(0, *told[0][0])], [(told[0][0], None)]
     for k, ((bids, asks), whole, with_bid, with_ask) in enumerate(told[1:], 1):
