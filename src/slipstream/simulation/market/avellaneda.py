@@ -48,7 +48,7 @@ _STATE_DTYPE = np.dtype(
         ("inventory", np.int64),
     ]
 )
-LEVELS, ORDERS, FILLS = 1 << 18, 64, 64
+LEVELS, ORDERS, FILLS = 1 << 18, 1 << 14, 1 << 14  # the layout of a session's books: compiled once for both
 OURS = 1  # owner of the maker's orders
 
 

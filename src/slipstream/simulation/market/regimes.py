@@ -6,10 +6,12 @@ Returns are normal without drift, their volatility is the state's. Baum et al. 1
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 Floats = npt.NDArray[np.float64]
 ROUNDS = 300
@@ -49,9 +51,10 @@ def fit_regimes(returns: npt.ArrayLike, step_s: float) -> tuple[Regimes, Floats]
         raise ValueError("regimes: the price never moves")
     states = np.array([0.4, 2.5]) * variance
     moves = np.array([[0.95, 0.05], [0.1, 0.9]])
-    last = -math.inf
+    wild, pairs = np.empty(len(r)), np.empty((2, 2))
+    last = level = -math.inf
     for _ in range(ROUNDS):
-        wild, pairs, level = _expect(r, states, moves)
+        level = float(_expect(r, states, moves, wild, pairs))
         weights = np.stack([1.0 - wild, wild])
         states = np.maximum((weights * r**2).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-9), variance * 1e-4)
         moves = pairs / pairs.sum(axis=1, keepdims=True)
@@ -75,25 +78,42 @@ def fit_regimes(returns: npt.ArrayLike, step_s: float) -> tuple[Regimes, Floats]
     return found, np.asarray(wild, np.float64)
 
 
-def _expect(r: Floats, states: Floats, moves: Floats) -> tuple[Floats, Floats, float]:
-    """(probability of state 1 at each return, expected moves between states, log-likelihood)."""
+@njit(cache=True)
+def _expect(r: Any, states: Any, moves: Any, wild: Any, pairs: Any) -> float:
+    """The log-likelihood; writes the probability of state 1 at each return, and the expected moves between states.
+
+    The chain begins in its stationary shares. Densities are kept above 1e-300: a return that neither state would make
+    does not end the world.
+    """
     n = len(r)
-    densities = np.exp(-0.5 * r[:, None] ** 2 / states) / np.sqrt(2.0 * math.pi * states) + 1e-300
-    start = moves[::-1, ::-1].diagonal()[::-1] - 1.0
-    start = start / start.sum()  # the chain's stationary shares
-    start = start[::-1]
-    forward, scale = np.empty((n, 2)), np.empty(n)
-    before = start
+    forward = np.empty((n, 2))
+    scale = np.empty(n)
+    densities = np.empty((n, 2))
+    leave = moves[0, 1] + moves[1, 0]
+    before = np.array([moves[1, 0] / leave, moves[0, 1] / leave])
+    total = 0.0
     for k in range(n):
-        now = before * densities[k]
-        scale[k] = now.sum()
-        forward[k] = now / scale[k]
-        before = forward[k] @ moves
-    backward = np.ones((n, 2))
-    pairs = np.zeros((2, 2))
+        for i in range(2):
+            density = math.exp(-0.5 * r[k] * r[k] / states[i]) / math.sqrt(2.0 * math.pi * states[i])
+            densities[k, i] = density + 1e-300
+            forward[k, i] = before[i] * densities[k, i]
+        scale[k] = forward[k, 0] + forward[k, 1]
+        total += math.log(scale[k])
+        for i in range(2):
+            forward[k, i] /= scale[k]
+        for i in range(2):
+            before[i] = forward[k, 0] * moves[0, i] + forward[k, 1] * moves[1, i]
+    behind = np.ones(2)
+    ahead = np.empty(2)
+    pairs[:, :] = 0.0
+    wild[n - 1] = forward[n - 1, 1]
     for k in range(n - 2, -1, -1):
-        ahead = densities[k + 1] * backward[k + 1] / scale[k + 1]
-        pairs += forward[k][:, None] * moves * ahead
-        backward[k] = moves @ ahead
-    both = forward * backward
-    return both[:, 1] / both.sum(axis=1), pairs, float(np.log(scale).sum())
+        for i in range(2):
+            ahead[i] = densities[k + 1, i] * behind[i] / scale[k + 1]
+        for i in range(2):
+            for j in range(2):
+                pairs[i, j] += forward[k, i] * moves[i, j] * ahead[j]
+            behind[i] = moves[i, 0] * ahead[0] + moves[i, 1] * ahead[1]
+        weight = forward[k, 0] * behind[0] + forward[k, 1] * behind[1]
+        wild[k] = forward[k, 1] * behind[1] / weight
+    return total

@@ -17,8 +17,8 @@ from slipstream.model.grid import floor_tick
 from slipstream.simulation.market.observed import DEPTH_DTYPE, LEVELS, PRINT_DTYPE, QUOTE_DTYPE, Observed, Records
 from slipstream.simulation.market.terms import FlowTerms, flow_record
 
-SPAN, ORDERS, FILLS = 1 << 16, 1 << 13, 1 << 12
-ROOM = 1 << 16  # rows of each kind between two visits of Python
+SPAN, ORDERS, FILLS = 1 << 18, 1 << 14, 1 << 14  # the layout of a session's books: compiled once for both
+ROOM = 1 << 17  # rows of each kind between two visits of Python
 WARM_NS = 30_000_000_000  # until the book has filled
 _EYE_DTYPE = np.dtype(
     [

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from slipstream.lob.record import sources_mark
-from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, KIND, L3_ROW_DTYPE, MORE, TRADE
+from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, KIND, L3_ROW_DTYPE, MORE, ROW_DTYPE, TRADE
 from slipstream.simulation.market.observed import (
     DEPTH_DTYPE,
     DISTANCES,
@@ -239,7 +239,8 @@ def watch(name: str, grid: Grid, chunks: Iterable[Records], every_ns: int = 1_00
     for rows in chunks:
         if not len(rows):
             continue
-        orders = rows.dtype == L3_ROW_DTYPE
+        if rows.dtype == L3_ROW_DTYPE:
+            orders, rows = True, _plain(rows)
         times = rows["exch_ns"]
         if np.any(np.diff(times) < 0) or (count and times[0] < last):
             raise ValueError(f"{name}: rows go back in time; put them in order by their exchange's clock")
@@ -266,6 +267,14 @@ def watch(name: str, grid: Grid, chunks: Iterable[Records], every_ns: int = 1_00
         orders=orders,
         size_log=(int(w["sizes"]), float(w["size_sum"]), float(w["size_squares"])),
     )
+
+
+def _plain(rows: Records) -> Records:
+    """Rows of orders as rows of levels: one compilation serves both."""
+    out = np.empty(len(rows), ROW_DTYPE)
+    for name in ROW_DTYPE.names or ():
+        out[name] = rows[name]
+    return out
 
 
 def _watch_chunk(ws: Records, rows: Records, kept: dict[str, list[Records]], tally: Records) -> None:
