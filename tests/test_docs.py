@@ -20,7 +20,7 @@ COMMANDS = PROCESSES | OPERATOR | RESEARCH | CRON | {"doctor", "parity", "replay
 GROUPS = {
     "pod": ("brawler", "gradient", "carry", "template"),
     "train": ("carry",),
-    "research": ("reproduce",),
+    "research": ("reproduce", "brawler-ticks"),
     "breaks": ("explain", "resolve"),
     "costs": ("calibrate", "show", "compare"),
     "tape": ("convert", "check", "show"),

@@ -45,17 +45,23 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "backtest template --demo --against gradient",
         "backtest carry --demo --kernel",
         "backtest brawler --replay recordings/",
+        "backtest brawler --tape tapes/ --anchor self:0 --funding none --against symmetric",
+        "backtest brawler --simulate 24 --latency 80:40",
     ),
     "sweep": (
         "sweep template --demo --param signal.lookback=1:48:int:log --trials 8 --folds 2",
         "sweep gradient --bars bars.parquet --funding funding.parquet --param book.top_fraction=0.05:0.3",
         "sweep carry --bars var/lake --funding var/lake --param book.risk_aversion=5:50:log --executor dask",
+        "sweep brawler --tape tapes/ --anchor self:0 --funding none --param base_spread=0.0005,0.0008",
     ),
     "train": (
         "train carry --bars bars.parquet --funding funding.parquet",
         "train carry --demo --valid-until 2100-01-01",
     ),
-    "research": ("research reproduce --panel ../shared/data/hyperliquid_panel",),
+    "research": (
+        "research reproduce --panel ../shared/data/hyperliquid_panel",
+        "research brawler-ticks --tapes tapes/ --simulate 168",
+    ),
     "new-strategy": ('new-strategy mean_flip --title "Fades the last hour"',),
     "pod": (
         "pod brawler --config configs/brawler.yml",

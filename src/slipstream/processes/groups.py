@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from slipstream.processes.brawler_ticks import brawler_ticks
 from slipstream.processes.carry_train import carry
 from slipstream.processes.reproduce import reproduce
 
@@ -14,3 +15,4 @@ train.command("carry")(carry)
 research = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Run the research end to end.")
 research.callback()(lambda: None)
 research.command("reproduce")(reproduce)
+research.command("brawler-ticks")(brawler_ticks)

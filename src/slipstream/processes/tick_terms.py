@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from slipstream.lob.replay import delay, fee_tiers
-from slipstream.lob.replay.delay import Delay
-from slipstream.lob.replay.fee_tiers import FeeTiers
-from slipstream.lob.replay.queue_position import MODELS
 from slipstream.model.errors import ConfigError
+
+if TYPE_CHECKING:  # compiled code is imported when it is run, not when help is shown
+    from slipstream.lob.replay.delay import Delay
+    from slipstream.lob.replay.fee_tiers import FeeTiers
 
 MILLI = 1_000_000
 SELF = "self"
@@ -56,6 +57,8 @@ class TickTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 def latency_of(text: str, seed: int) -> tuple[Delay, Delay]:
     """(entry, response) of a latency's words. Raises ConfigError."""
+    from slipstream.lob.replay import delay
+
     path = Path(text)
     if path.suffix == ".csv" or path.is_file():
         return measured(path)
@@ -76,6 +79,8 @@ def latency_of(text: str, seed: int) -> tuple[Delay, Delay]:
 
 def measured(path: Path) -> tuple[Delay, Delay]:
     """Measured latencies of a file with a heading. Raises ConfigError naming the row."""
+    from slipstream.lob.replay import delay
+
     rows = []
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -93,6 +98,8 @@ def measured(path: Path) -> tuple[Delay, Delay]:
 
 def queue_of(text: str) -> tuple[str, float]:
     """(model, power) of a queue model's words. Raises ConfigError."""
+    from slipstream.lob.replay.queue_position import MODELS
+
     name, colon, exponent = text.partition(":")
     name = name.replace("-", "_")
     try:
@@ -107,6 +114,8 @@ def queue_of(text: str) -> tuple[str, float]:
 
 def fees_of(text: str) -> tuple[FeeTiers, float]:
     """(schedule, volume of the last 14 days) of the fees' words. Raises ConfigError."""
+    from slipstream.lob.replay import fee_tiers
+
     first, colon, second = text.partition(":")
     try:
         if text == "venue":
