@@ -26,7 +26,7 @@ import numpy as np
 from slipstream.lob.replay.delay import constant
 from slipstream.lob.replay.hook import ALO, BUY, FEED, FREE, OPEN, SELL, modify, place, strategy
 from slipstream.lob.replay.terms import MarketTerms, ReplayTerms
-from slipstream.simulation.market.books import Markets
+from slipstream.simulation.market.books import SMALL, Markets
 from slipstream.simulation.market.races import race
 from slipstream.simulation.market.session import Coin, Session
 from slipstream.simulation.market.terms import (
@@ -130,7 +130,7 @@ def speed(seed: int) -> None:
     """Events a second of many books in one call."""
     print("\nbooks in one call   events   M events/s")
     for count, minutes in ((1, 100_000), (16, 8_000), (256, 600)):
-        markets = Markets([cont_stoikov_talreja()] * count, seed)
+        markets = Markets([cont_stoikov_talreja()] * count, seed, layout=SMALL)
         markets.advance(300 * MINUTE)
         before, began = markets.events(), time.perf_counter()
         for _ in range(20):

@@ -19,15 +19,19 @@ from slipstream.model.grid import floor_tick
 from slipstream.simulation.market.terms import FlowTerms, flow_record
 
 Ints = npt.NDArray[np.int64]
-LEVELS, ORDERS, FILLS = 1 << 18, 1 << 14, 1 << 14
-"""The layout of every simulated book: one layout is compiled once, and memory that is not used is not taken."""
+Layout = tuple[int, int, int]
+WHOLE: Layout = (1 << 18, 1 << 14, 1 << 14)
+"""Levels, orders and unread fills of a book that nothing outgrows, 8 MB: the emulator's and a session's. Every layout
+is compiled once, so use few."""
+SMALL: Layout = (1 << 14, 1 << 12, 1 << 12)
+"""1 MB a book, for many at once: prices may go 8,000 ticks from where they start."""
 
 
-def new_books(bases: Sequence[int]) -> Any:
+def new_books(bases: Sequence[int], layout: Layout = WHOLE) -> Any:
     """Empty books whose windows start at some ticks: an array of records."""
-    books = np.zeros(len(bases), book_dtype(LEVELS, ORDERS, FILLS))
+    books = np.zeros(len(bases), book_dtype(*layout))
     books["base"] = bases
-    books["n_levels"], books["n_slots"], books["n_ring"] = LEVELS, ORDERS, FILLS
+    books["n_levels"], books["n_slots"], books["n_ring"] = layout
     books["best_bid"] = books["best_ask"] = -1
     books["fresh"] = 1
     return books
@@ -46,9 +50,9 @@ class Markets:
     Users' orders are placed with `place` under an owner above 0; the flow meets them as it meets its own.
     """
 
-    def __init__(self, terms: Sequence[FlowTerms], seed: int, start_ns: int = 0) -> None:
+    def __init__(self, terms: Sequence[FlowTerms], seed: int, start_ns: int = 0, *, layout: Layout = WHOLE) -> None:
         """One market for each of ``terms``, in which nothing rests yet. Raises ConfigError."""
-        self.books: Any = new_books([base_tick(one) for one in terms])
+        self.books: Any = new_books([base_tick(one, layout[0]) for one in terms], layout)
         self.flows: Any = np.concatenate([flow_record(one, seed, i) for i, one in enumerate(terms)])
         self.now_ns = start_ns
         advance.begin_all(self.flows, start_ns)
@@ -82,11 +86,11 @@ class Markets:
         return int(self.flows["counts"].sum())
 
 
-def base_tick(flow: FlowTerms) -> int:
+def base_tick(flow: FlowTerms, levels: int = WHOLE[0]) -> int:
     """The first tick of a book's window: the price at the start lies in its middle."""
     if flow.value.px > 0.0:
         size = flow.grid.tick_size
         tick = int(flow.value.px / size) if size > 0.0 else floor_tick(flow.value.px, flow.grid.decimals)
     else:
         tick = max(flow.open_bid, 0)
-    return max(0, tick - LEVELS // 2)
+    return max(0, tick - levels // 2)
