@@ -27,6 +27,7 @@ from slipstream.model.events import Event, Fill
 from slipstream.pods import strategy_of
 from slipstream.processes.bar_backtest import patient
 from slipstream.processes.heard import HOUR_NS, MS, Asked, Decision, Heard, Moment, Watched, asked
+from slipstream.processes.tick_parity import is_quoting, lines, tick_parity
 from slipstream.runtime.journal import Journal, open_journal
 from slipstream.runtime.journal.address import parse_address
 from slipstream.runtime.records import Session
@@ -180,16 +181,32 @@ def _said(live: Mapping[str, object], tested: Mapping[str, object]) -> str:
     return ", ".join(f"{coin} {live.get(coin)} and {tested.get(coin)}" for coin in coins)
 
 
+def told_by_ticks(opened: Journal, journal: str) -> None:
+    """Print the parity of a pod that quotes, and leave."""
+    found, skipped = tick_parity(opened)
+    for one in found:
+        typer.echo("\n".join(lines(one)))
+    for line in skipped:
+        typer.echo(f"left out: {line}")
+    if not found:
+        typer.echo(f"error: {journal}: no run in it to compare", err=True)
+        raise typer.Exit(2)
+    raise typer.Exit(1 if any("UNEXPLAINED" in one.comparison.causes for one in found) else 0)
+
+
 def command(
     journal: Annotated[str, typer.Argument(help="A pod's journal: a file, or a database's URL.")],
 ) -> None:
-    """Hold a pod's rebalances against the backtest of the bars it heard.
+    """Hold a pod against the backtest of what it heard: rebalance by rebalance, or request by request if it quotes.
 
-    Leaves with 0 if all of them are the same, 1 if one differs, 2 if there is nothing to compare.
+    Leaves with 0 if all rebalances are the same, or every different request and fill has a cause; 1 if not; 2 if there
+    is nothing to compare.
     """
     try:
         parse_address(journal)
         with open_journal(journal, read_only=True) as opened:
+            if is_quoting(opened):
+                told_by_ticks(opened, journal)
             found = parity(opened)
     except SlipstreamError as error:
         typer.echo(f"error: {error}", err=True)

@@ -25,7 +25,7 @@ earlier, or in other parts), else PLACE: the orders were not at the same price, 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from decimal import Decimal
@@ -70,23 +70,24 @@ class Comparison(msgspec.Struct, frozen=True):
         return dict(Counter(one.cause for one in self.differences).most_common())
 
 
-def compare(names: tuple[str, str], one: Diary, two: Diary, window_ns: int) -> Comparison:
-    """Match two runs' requests and fills, and explain the rest. ``names`` are for people."""
+def compare(names: tuple[str, str], one: Diary, two: Diary, window_ns: int, tick_ns: int = 0) -> Comparison:
+    """Match two runs' requests and fills, and explain the rest. ``names`` are for people; times that differ by no more
+    than ``tick_ns`` are the same."""
     paired, left, right = _matched([_key(r) for r in one.requests], [_key(r) for r in two.requests], window_ns)
     found = [
         Difference(a.ns, names[0], _said(a), "TIMING", f"{names[1]} {(b.ns - a.ns) / 1e6:+.3f} ms")
         for a, b in ((one.requests[i], two.requests[j]) for i, j in paired)
-        if a.ns != b.ns
+        if abs(a.ns - b.ns) > tick_ns
     ]
-    books = Books(one.looks), Books(two.looks)
+    same = len(paired) - len(found)
+    books = Books(one.looks, tick_ns), Books(two.looks, tick_ns)
     for who, rest, run in ((0, left, one), (1, right, two)):
         for place in rest:
             request = run.requests[place]
             cause, detail = _why(request, books[who], books[1 - who])
             found.append(Difference(request.ns, names[who], _said(request), cause, detail))
-    same_fills, fills = _fills(names, one, two, window_ns)
+    same_fills, fills = _fills(names, one, two, window_ns, tick_ns)
     ordered = sorted([*found, *fills], key=lambda d: d.ns)
-    same = sum(one.requests[i].ns == two.requests[j].ns for i, j in paired)
     return Comparison(same, same_fills, tuple(ordered))
 
 
@@ -128,33 +129,50 @@ def _matched(
 class Books:
     """A run's looks by coin and time."""
 
-    def __init__(self, looks: Sequence[Look]) -> None:
+    def __init__(self, looks: Sequence[Look], tick_ns: int) -> None:
+        self.tick_ns = tick_ns
+        self._all = looks
         self._looks: dict[str, list[Look]] = {}
         for look in looks:
             self._looks.setdefault(look.coin, []).append(look)
         self._ns = {coin: [look.ns for look in looks] for coin, looks in self._looks.items()}
 
-    def at(self, coin: str, ns: int) -> Look | None:
-        """What was last seen of a coin at a time, or None before anything was."""
-        place = bisect_right(self._ns.get(coin, []), ns)
-        return self._looks[coin][place - 1] if place else None
+    def of(self, request: Request) -> Look | None:
+        """The look that a request of this run came of."""
+        return self._all[request.look] if request.look >= 0 else None
+
+    def like(self, look: Look, others: Books) -> Look | None:
+        """This run's look at the moment of another run's: of several at one time the one in the same place of them,
+        else the last before. None before anything was seen."""
+        spans = self._at(look.coin, look.ns), others._at(look.coin, look.ns)
+        (first, last), (begun, _) = spans
+        if last == 0:
+            return None
+        looks, theirs = self._looks[look.coin], others._looks[look.coin]
+        place = next(k for k, one in enumerate(theirs[begun:]) if one is look)
+        return looks[min(first + place, last - 1)] if first < last else looks[last - 1]
+
+    def _at(self, coin: str, ns: int) -> tuple[int, int]:
+        times = self._ns.get(coin, [])
+        return bisect_left(times, ns - self.tick_ns), bisect_right(times, ns + self.tick_ns)
 
 
 def _why(request: Request, ours: Books, theirs: Books) -> tuple[str, str]:
     """The cause of a request that only the first run sent, and what shows it."""
-    one, two = ours.at(request.coin, request.ns), theirs.at(request.coin, request.ns)
+    one = ours.of(request)
+    two = theirs.like(one, ours) if one is not None else None
     if one is None or two is None:
         return "UNSEEN", "the other run had not begun"
     for group in GROUPS:
         differs = _differs(one.seen.get(group, {}), two.seen.get(group, {}))
         if differs:
             return group, differs
-    woken = two.ns == request.ns
+    woken = abs(two.ns - one.ns) <= ours.tick_ns
     differs = _differs(one.before, two.before if woken else two.after)
     if differs:
         return "FLIGHT", differs
     if not woken:
-        return "TIMING", f"the other run was not asked then, but {(request.ns - two.ns) / 1e6:.3f} ms before"
+        return "TIMING", f"the other run was not asked then, but {(one.ns - two.ns) / 1e6:.3f} ms before"
     return "UNEXPLAINED", "both saw, wanted and had under way the same"
 
 
@@ -175,15 +193,18 @@ def _said(request: Request) -> str:
     return f"{request.kind} {request.coin} {request.side.name.lower()} {request.sz} at {request.px}{reduce_only}"
 
 
-def _fills(names: tuple[str, str], one: Diary, two: Diary, window_ns: int) -> tuple[int, list[Difference]]:
+def _fills(
+    names: tuple[str, str], one: Diary, two: Diary, window_ns: int, tick_ns: int
+) -> tuple[int, list[Difference]]:
     keys = [[(f.ns, (f.coin, f.side, f.px, f.sz)) for f in run.fills] for run in (one, two)]
     pairs, left, right = _matched(keys[0], keys[1], window_ns)
     found = []
     for i, j in pairs:
         a, b = one.fills[i], two.fills[j]
-        if a.ns != b.ns:
+        if abs(a.ns - b.ns) > tick_ns:
             late = f"{names[1]} {(b.ns - a.ns) / 1e6:+.3f} ms"
             found.append(Difference(a.ns, names[0], _told(a), "TIMING", late))
+    same = len(pairs) - len(found)
     rests = Rests(one.requests), Rests(two.requests)
     for who, rest, run in ((0, left, one), (1, right, two)):
         for place in rest:
@@ -192,7 +213,6 @@ def _fills(names: tuple[str, str], one: Diary, two: Diary, window_ns: int) -> tu
             cause = "QUEUE" if there else "PLACE"
             detail = "the other had an order at this price" if there else "the other had no order at this price"
             found.append(Difference(fill.ns, names[who], _told(fill), cause, detail))
-    same = sum(one.fills[i].ns == two.fills[j].ns for i, j in pairs)
     return same, found
 
 

@@ -29,7 +29,8 @@ ANCHOR_LOT = 1e-3
 class HeardMarket(msgspec.Struct):
     """One market while its tape is made. ``perp``: the instrument if we trade there, else prices are ``tick_size``s.
 
-    ``levels`` are the others' lots by (side, tick), as far as they are known.
+    ``levels`` are the others' lots by (side, tick), as far as they are known; ``waiting`` what a book said about the
+    touch, for the next best prices: a pod decides when it hears those, not when it hears a book.
     """
 
     place: int
@@ -38,6 +39,7 @@ class HeardMarket(msgspec.Struct):
     perp: Instrument | None = None
     tick_size: float = 0.0
     levels: dict[tuple[int, int], int] = {}
+    waiting: dict[tuple[int, int], int] = {}
     exch_ns: int = 0
     local_ns: int = 0
     oracle: float = 0.0
@@ -111,38 +113,44 @@ class HeardTape:
         self._put(market, lots, tick, DEPTH, 1)
 
     def _bbo(self, market: HeardMarket, event: Bbo, own: dict[tuple[int, int], int]) -> None:
-        for side, px, sz, more in ((1, event.bid_px, event.bid_sz, MORE), (-1, event.ask_px, event.ask_sz, 0)):
+        deeper: list[tuple[int, int]] = []
+        for side, px, sz in ((1, event.bid_px, event.bid_sz), (-1, event.ask_px, event.ask_sz)):
             at = (side, market.tick(px)) if px > 0.0 else (side, 0)
-            gone = [k for k in market.levels if k[0] == side and (px <= 0.0 or (k[1] - at[1]) * side >= 0)]
-            for key in gone:
+            for key in [key for key in market.waiting if key[0] == side]:
+                _set(market.levels, key, market.waiting.pop(key))
+                deeper.append(key)
+            for key in [k for k in market.levels if k[0] == side and (px <= 0.0 or (k[1] - at[1]) * side >= 0)]:
                 del market.levels[key]
             others = market.lots(sz) - own.get(at, 0) if px > 0.0 else 0
             if others > 0:
                 market.levels[at] = others
+        for side, tick in deeper:
+            if (market.best(side)[0] - tick) * side > 0:
+                self._put(market, market.levels.get((side, tick), 0), tick, DEPTH | MORE, side)
+        for side, more in ((1, MORE), (-1, 0)):
             tick, lots = market.best(side)
             self._put(market, lots, tick, BEST | more, side)
 
     def _book(self, market: HeardMarket, event: L2Book, own: dict[tuple[int, int], int]) -> None:
-        """A book: its levels now, and those within its reach that it has no more. Nothing new: a sign of life."""
+        """A book: its levels now, and those within its reach that it has no more, behind the best. Nothing new there:
+        a sign of life."""
         changes: list[tuple[int, int, int]] = []
         for side, levels in ((1, event.bids), (-1, event.asks)):
             told = {market.tick(px): market.lots(sz) for px, sz in levels}
-            others = {tick: lots - own.get((side, tick), 0) for tick, lots in told.items()}
             last = min(told, key=lambda tick: tick * side, default=None)
             held = {tick for s, tick in market.levels if s == side and (last is None or (tick - last) * side >= 0)}
-            for tick in held | others.keys():
-                lots = max(others.get(tick, 0), 0)
-                if market.levels.get((side, tick), 0) != lots:
+            best, known = market.best(side)
+            for tick in sorted(held | told.keys()):
+                lots = max(told.get(tick, 0) - own.get((side, tick), 0), 0)
+                if market.levels.get((side, tick), 0) == lots:
+                    market.waiting.pop((side, tick), None)
+                elif known and (best - tick) * side > 0:
                     changes.append((side, tick, lots))
-        for side, tick, lots in changes:
-            if lots:
-                market.levels[side, tick] = lots
-            else:
-                del market.levels[side, tick]
+                    _set(market.levels, (side, tick), lots)
+                else:
+                    market.waiting[side, tick] = lots
         if not changes:
             self._alive(market)
-        # what went goes first, so that the two sides never cross on the way
-        changes.sort(key=lambda change: change[2] > 0)
         for number, (side, tick, lots) in enumerate(changes):
             self._put(market, lots, tick, DEPTH | (MORE if number + 1 < len(changes) else 0), side)
 
@@ -154,3 +162,10 @@ class HeardTape:
         market.local_ns = max(market.local_ns, market.exch_ns)
         rate = int(event.rate * Decimal(RATE_UNIT))
         self._put(market, rate, market.tick(market.oracle), FUNDING, 0)
+
+
+def _set(levels: dict[tuple[int, int], int], key: tuple[int, int], lots: int) -> None:
+    if lots:
+        levels[key] = lots
+    else:
+        levels.pop(key, None)

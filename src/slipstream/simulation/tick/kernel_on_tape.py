@@ -15,6 +15,7 @@ becomes the kernel's events, and what the kernel commands becomes requests on th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -68,6 +69,7 @@ from slipstream.simulation.tick.slots import Slots
 HOME = "hl"
 FEEDS = (HOME, "hl.user", "binance")
 ZERO = Decimal(0)
+NOTHING = (-1, 0, -1, 0)  # a market without prices
 _TIF = {Tif.GTC: GTC, Tif.IOC: IOC, Tif.ALO: ALO}
 _WORDS = {
     WOULD_TRADE: "Post only order would have immediately matched",
@@ -87,7 +89,11 @@ class Listing(msgspec.Struct, frozen=True):
 
 class TapeKernel:
     """A kernel that has not begun, and a paused replay. ``events`` counts what the kernel heard; a ``diary`` writes
-    down what it saw and asked for."""
+    down what it saw and asked for.
+
+    ``aside`` is what the kernel hears besides the tape, by time: feeds, budgets, leases, halts, the account. Without
+    it the feeds are up and the account is flat from the first row on.
+    """
 
     def __init__(
         self,
@@ -96,6 +102,7 @@ class TapeKernel:
         markets: Sequence[Listing],
         capital: Decimal,
         diary: Diary | None = None,
+        aside: Sequence[tuple[int, Event]] | None = None,
     ) -> None:
         if not replay.sim["pause"]:
             raise ConfigError("kernel on a tape: the replay has a hook of its own; make it without one")
@@ -105,6 +112,7 @@ class TapeKernel:
         self.events = 0
         self._homes: Mapping[str, int] = {one.coin: m for m, one in enumerate(markets) if one.instrument is not None}
         self._capital, self._diary = capital, diary
+        self._aside = None if aside is None else deque(sorted(aside, key=lambda one: one[0]))
         self._slots = Slots()
         self._owed: set[int] = set()  # slots to be cancelled when the request under way has been answered
         self._timers: dict[str, int] = {}
@@ -127,6 +135,8 @@ class TapeKernel:
         """Let the kernel handle what woke the paused run."""
         sim = self.replay.sim
         event, now = int(sim["event"]), int(sim["now_ns"])
+        if event != START:
+            self._told_aside(now)
         if event == FEED:
             self._heard(sim, int(sim["market"]), now)
         elif event == RESPONSE:
@@ -134,14 +144,25 @@ class TapeKernel:
                 self._step(one)
         elif event == START:
             perps = [one.instrument for one in self.markets if one.instrument is not None]
-            self._obey(self.kernel.begin(1, perps, now))
-            for feed in FEEDS:
-                self._step(Reconnect(feed, now))
-            self._step(AccountState(self._capital, self._capital, (), (), now))
+            first = now if not self._aside else min(now, self._aside[0][0])
+            self._obey(self.kernel.begin(1, perps, first))
+            if self._aside is None:
+                for feed in FEEDS:
+                    self._step(Reconnect(feed, now))
+                self._step(AccountState(self._capital, self._capital, (), (), now))
+            else:
+                self._told_aside(now)
         else:
             for name in sorted(name for name, at in self._timers.items() if at <= now):
                 del self._timers[name]
                 self._step(Timer(name, now))
+
+    def _told_aside(self, now: int) -> None:
+        """Tell what is due of it, and be woken for the next."""
+        while self._aside and self._aside[0][0] <= now:
+            self._step(self._aside.popleft()[1])
+        if self._aside:
+            self.replay.wake(self._aside[0][0])
 
     def _step(self, event: Event) -> None:
         self.events += 1
@@ -177,7 +198,7 @@ class TapeKernel:
         bid, bid_lots = self._touch(listing, orders, Side.BUY, tape[0], tape[1])
         ask, ask_lots = self._touch(listing, orders, Side.SELL, tape[2], tape[3])
         told = (bid, bid_lots, ask, ask_lots)
-        new = kind == BEST or self._told.get(market) != told
+        new = kind == BEST or self._told.get(market, NOTHING) != told
         bids = tuple((self._price(market, at), lots * lot) for at, lots in ((bid, bid_lots), tape[:2]) if at >= 0)
         asks = tuple((self._price(market, at), lots * lot) for at, lots in ((ask, ask_lots), tape[2:]) if at >= 0)
         alone = self._alone(listing, orders, Side.BUY, bid, bid_lots)

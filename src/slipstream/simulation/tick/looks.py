@@ -35,7 +35,7 @@ class Look(msgspec.Struct, frozen=True):
 
 class Request(msgspec.Struct, frozen=True):
     """A request, whoever numbered it. ``kind`` is place, modify or cancel; of a cancel ``px`` and ``sz`` are the
-    order's own."""
+    order's own. ``look`` is the place of the look at its coin that it came of, among the run's looks."""
 
     ns: int
     coin: str
@@ -44,6 +44,7 @@ class Request(msgspec.Struct, frozen=True):
     px: Decimal
     sz: Decimal
     reduce_only: bool
+    look: int = -1
 
 
 class Diary:
@@ -66,12 +67,15 @@ class Diary:
         before = {coin: orders_of(kernel, coin) for coin in coins}
         commands = kernel.step(event)
         now = kernel.desk.now_ns
-        self.requests += requests_of(commands, now, kernel)
-        if isinstance(event, Fill):
-            self.fills.append(event)
+        places: dict[str, int] = {}
         for coin in coins:
+            places[coin] = len(self.looks)
             seen = self._see(kernel.strategy, coin)
             self.looks.append(Look(now, coin, seen, before[coin], orders_of(kernel, coin)))
+        for request in requests_of(commands, now, kernel):
+            self.requests.append(msgspec.structs.replace(request, look=places.get(request.coin, -1)))
+        if isinstance(event, Fill):
+            self.fills.append(event)
         return commands
 
 

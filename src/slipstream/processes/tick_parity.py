@@ -1,0 +1,193 @@
+"""Holds a quoting pod against its backtest: what its journal says it heard, as a tape, through the same kernel.
+
+The journal is replayed first, which proves that it is whole and what the pod decided; the market without the pod is
+made of what it heard (`slipstream.simulation.tick.heard_tape`). A second kernel then runs on that tape, on the replay's
+exchange, with the delay that the pod's requests were answered with; what is neither market nor orders (feeds, budgets,
+leases, halts, limits) it is told when the pod was. Every request and fill that only one of the two has is explained.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from slipstream.execution.kernel import Kernel
+from slipstream.lob.replay import delay
+from slipstream.lob.replay.replay import Replay
+from slipstream.lob.replay.terms import MarketTerms
+from slipstream.model.commands import Command, Modify, Place
+from slipstream.model.errors import ConfigError
+from slipstream.model.events import AccountState, Ack, Budget, Disconnect, Event, Reconnect
+from slipstream.model.mandate import Halt, Mandate, Resume
+from slipstream.model.messages import Configure
+from slipstream.pods import strategy_of
+from slipstream.runtime.journal import Journal
+from slipstream.runtime.records import Session, encode_commands
+from slipstream.runtime.replay import show
+from slipstream.simulation.tick.differences import Comparison, compare
+from slipstream.simulation.tick.heard_tape import ANCHOR_LOT, HeardMarket, HeardTape, Rows
+from slipstream.simulation.tick.kernel_on_tape import HOME, Listing, TapeKernel
+from slipstream.simulation.tick.looks import Diary
+from slipstream.strategies.brawler.seen import seen
+from slipstream.strategies.brawler.strategy import Brawler
+
+ANCHOR = "binance"
+WINDOW_NS = 2_000_000_000
+TICK_NS = 1_000_000  # times of one millisecond are the same: the venue tells no finer ones
+FEED_NS = 1  # a block's answers come before its prices
+ASIDE = Budget | Mandate | Halt | Resume | Configure
+ZERO = Decimal(0)
+
+
+class Retold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pod's run was: its diary, the market without it, what else it heard, and how fast it was answered."""
+
+    diary: Diary
+    rows: Rows
+    markets: tuple[HeardMarket, ...]
+    aside: tuple[tuple[int, Event], ...]
+    answer_ns: int
+
+
+class TickParity(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a pod beside its backtest. ``answer_ns`` is the median delay of an answer, which the backtest has."""
+
+    run: int
+    answer_ns: int
+    requests: int
+    fills: int
+    comparison: Comparison
+
+
+def is_quoting(journal: Journal) -> bool:
+    """Whether a journal is of a pod that quotes."""
+    return any("symbols" in session.strategy_config.get("config", {}) for session in journal.sessions())
+
+
+def tick_parity(journal: Journal, window_ns: int = WINDOW_NS) -> tuple[list[TickParity], list[str]]:
+    """Every run of a pod's journal, and why others were left out. Raises ConfigError: the journal differs from its
+    own replay.
+    """
+    sessions, found, skipped = journal.sessions(), list[TickParity](), list[str]()
+    for number, session in enumerate(sessions):
+        stop = sessions[number + 1].seq if number + 1 < len(sessions) else None
+        if session.seq < journal.pruned_to:
+            skipped.append(f"run {session.run}: its prices were pruned")
+            continue
+        steps = ((event, commands) for _, event, commands in journal.read(session.seq, stop=stop))
+        retold = retell(session, steps, journal.name)
+        if isinstance(retold, str):
+            skipped.append(f"run {session.run}: {retold}")
+        else:
+            found.append(beside(session, retold, window_ns))
+    return found, skipped
+
+
+def retell(session: Session, steps: Iterable[tuple[Event, Sequence[Command]]], name: str) -> Retold | str:
+    """Run a session again and make its tape; or why it cannot be. Raises ConfigError: it decides otherwise now."""
+    kernel = kernel_of(session)
+    coins = tuple(_brawler(kernel).makers)
+    perps = {perp.coin: perp for perp in session.instruments}
+    # of one moment the anchor's news is heard first, as pods are told it: the first market of the run goes first
+    markets = [HeardMarket(2 * i + 1, HOME, coin, perps[coin]) for i, coin in enumerate(coins)]
+    # a decimal more than the perp's own: anchors are not finer than that
+    finer = {coin: 10.0 ** -(perps[coin].price_decimals + 1) for coin in coins}
+    anchors = [HeardMarket(2 * i, ANCHOR, coin, tick_size=finer[coin]) for i, coin in enumerate(coins)]
+    tape, diary = HeardTape([*markets, *anchors], FEED_NS), Diary(seen, coins)
+    kernel.begin(session.run, session.instruments, session.ns)
+    aside: list[tuple[int, Event]] = []
+    sent: dict[str, int] = {}
+    answered: list[int] = []
+    opened = False
+    for event, recorded in steps:
+        if isinstance(event, AccountState) and event.complete and not opened:
+            opened = True
+            if event.positions or event.orders:
+                return "it began with a position or orders; a tape begins flat"
+            aside.append((kernel.desk.now_ns + FEED_NS, event))
+        elif isinstance(event, Reconnect | Disconnect):
+            # all that moves the clock is heard as late as the tape
+            aside.append((event.ns + FEED_NS, msgspec.structs.replace(event, ns=event.ns + FEED_NS)))
+        elif isinstance(event, ASIDE):
+            aside.append((kernel.desk.now_ns + FEED_NS, event))
+        elif isinstance(event, Ack) and event.cloid in sent:
+            answered.append(event.ns - sent.pop(event.cloid))
+        coin = getattr(event, "coin", "")
+        tape.take(event, [working.order for working in kernel.desk.orders.live(coin)])
+        commands = diary.step(kernel, event)
+        if encode_commands(commands) != encode_commands(recorded):
+            found = show(kernel.desk.now_ns, event, tuple(recorded), tuple(commands))
+            raise ConfigError(f"{name}: the journal is not what this release decides; at {found}")
+        for command in commands:
+            if isinstance(command, Place | Modify):
+                place = command.new if isinstance(command, Modify) else command
+                sent[place.cloid] = kernel.desk.now_ns
+    rows = tape.rows()
+    if not len(rows) or not diary.requests:
+        return "it heard no prices, or asked for nothing"
+    answer_ns = max(0, int(statistics.median(answered))) if answered else 0
+    return Retold(diary=diary, rows=rows, markets=(*markets, *anchors), aside=tuple(aside), answer_ns=answer_ns)
+
+
+def kernel_of(session: Session) -> Kernel:
+    """A kernel that begins as a session's did."""
+    strategy = strategy_of(session)
+    strategy.restore(session.state)
+    return Kernel(strategy, (), session.config, session.slug, session.run)
+
+
+def _brawler(kernel: Kernel) -> Brawler:
+    if not isinstance(kernel.strategy, Brawler):
+        raise ConfigError(f"parity: {kernel.strategy.slug} is not a quoting strategy that can be replayed by ticks")
+    return kernel.strategy
+
+
+def terms_of(markets: Sequence[HeardMarket], answer_ns: int) -> list[MarketTerms]:
+    """The exchange of a heard tape: requests take all of the delay that answers had, answers none."""
+    out = []
+    for market in markets:
+        if market.perp is None:
+            out.append(MarketTerms(f"{market.coin} anchor", lot_size=ANCHOR_LOT, tick_size=market.tick_size))
+            continue
+        perp, entry = market.perp, delay.constant(max(0, answer_ns - 2 * FEED_NS))
+        out.append(MarketTerms(perp.coin, lot_size=float(perp.lot), decimals=perp.price_decimals, entry=entry))
+    return out
+
+
+def by_place(markets: Iterable[HeardMarket]) -> list[HeardMarket]:
+    """Markets in the order of their places in the run."""
+    return sorted(markets, key=lambda market: market.place)
+
+
+def beside(session: Session, retold: Retold, window_ns: int) -> TickParity:
+    """The backtest of a run, and what it has other than the run."""
+    kernel = kernel_of(session)
+    markets = by_place(retold.markets)
+    replay = Replay(terms_of(markets, retold.answer_ns))
+    listings = [Listing(market.venue, market.coin, market.perp) for market in markets]
+    diary = Diary(seen, tuple(_brawler(kernel).makers))
+    TapeKernel(kernel, replay, listings, ZERO, diary, retold.aside).run([retold.rows])
+    comparison = compare(("pod", "backtest"), retold.diary, diary, window_ns, TICK_NS)
+    return TickParity(
+        run=session.run,
+        answer_ns=retold.answer_ns,
+        requests=len(retold.diary.requests),
+        fills=len(retold.diary.fills),
+        comparison=comparison,
+    )
+
+
+def lines(found: TickParity, most: int = 20) -> list[str]:
+    """A run's parity, for people: what is the same, the causes of what is not, and the first differences."""
+    told = found.comparison
+    out = [
+        f"run {found.run}  {found.requests} requests, {told.same_requests} the same at the same time; "
+        f"{found.fills} fills, {told.same_fills} the same; answers after {found.answer_ns / 1e6:.3f} ms"
+    ]
+    out += [f"    {cause:<12} {count}" for cause, count in told.causes.items()]
+    out += [f"    {one.ns}  {one.who}: {one.what}: {one.cause}: {one.detail}" for one in told.differences[:most]]
+    more = len(told.differences) - most
+    return [*out, f"    and {more} more"] if more > 0 else out
