@@ -41,7 +41,7 @@ def block_edges(begin_ns: int, end_ns: int) -> Ints:
 
 def block_sums(ns: Ints, values: Floats, edges: Ints) -> Floats:
     """The sums [block, column] of rows [row, column] by their times."""
-    rows = values.reshape(len(ns), -1)
+    rows = values if values.ndim == 2 else values[:, None]
     place = np.clip(np.searchsorted(edges, ns, side="right") - 1, 0, len(edges) - 2)
     out = np.zeros((len(edges) - 1, rows.shape[1]))
     np.add.at(out, place, rows)
@@ -78,5 +78,9 @@ def of_values(
 
 
 def _estimate(value: Floats, drawn: Floats) -> Estimate:
-    low, high = np.nanquantile(drawn, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=0)
-    return Estimate(np.atleast_1d(value), np.atleast_1d(low), np.atleast_1d(high))
+    values, rows = np.atleast_1d(value), drawn.reshape(len(drawn), -1)
+    low, high = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    known = np.isfinite(rows).any(axis=0)
+    if known.any():
+        low[known], high[known] = np.nanquantile(rows[:, known], [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0], axis=0)
+    return Estimate(values, low, high)

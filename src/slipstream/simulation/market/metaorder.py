@@ -213,13 +213,18 @@ def _power(shares: Sequence[float], paths: Sequence[Floats]) -> tuple[float, flo
 
 
 def _left(at_end: Floats, later: Floats) -> tuple[float, float]:
-    """The ratio of means, and its error."""
-    n = len(at_end)
-    first, last = np.nansum(at_end), np.nansum(later)
-    without = (last - np.nan_to_num(later)) / (first - np.nan_to_num(at_end))
-    return float(last / first) if first != 0.0 else math.nan, _jackknife(without[:n])
+    """The ratio of means, and its error; nan where there was no impact."""
+    first, last = np.nan_to_num(at_end), np.nan_to_num(later)
+    if not first.sum() > 0.0:
+        return math.nan, math.nan
+    with np.errstate(divide="ignore"):
+        without = (last.sum() - last) / (first.sum() - first)
+    return float(last.sum() / first.sum()), _jackknife(without)
 
 
 def _jackknife(without: Floats) -> float:
+    """The error of a statistic from its values without each path; nan where one of them has none."""
     n = len(without)
-    return float(math.sqrt((n - 1) / n * np.nansum((without - np.nanmean(without)) ** 2)))
+    if not np.isfinite(without).all():
+        return math.nan
+    return float(math.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
