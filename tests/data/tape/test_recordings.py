@@ -240,6 +240,8 @@ def test_what_is_asked_for_has_to_be_there(tmp_path: Path) -> None:
         convert(tmp_path / "nowhere", tmp_path / "out", Terms())
     with pytest.raises(TapeError, match="--format foo is not known"):
         convert(tmp_path / "in", tmp_path / "out", Terms(), "foo")
+    with pytest.raises(TapeError, match="is of hl alone"):
+        convert(tmp_path / "in", tmp_path / "out", Terms(venue="binance"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(TapeError, match="say which: --format"):
         convert(tmp_path / "empty", tmp_path / "out", Terms())

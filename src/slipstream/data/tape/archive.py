@@ -14,7 +14,7 @@ from slipstream.data.tape.findings import SHIFT, UNREADABLE, Findings
 from slipstream.data.tape.gathering import book_rows
 from slipstream.data.tape.heard import Heard, Scale
 from slipstream.data.tape.pipeline import Pipeline, run
-from slipstream.data.tape.sourcing import Hashed, market_of
+from slipstream.data.tape.sourcing import HYPERLIQUID, Hashed, market_of, only_hyperliquid
 from slipstream.data.tape.terms import Made, Report, Terms
 from slipstream.model.events import L2Book
 
@@ -24,6 +24,7 @@ EVENTS = 1 << 10  # books at a time
 
 def convert(source: Path, to: Path, terms: Terms) -> Report:
     """Convert objects of the archive, in the folders of their keys, or one of them. Raises TapeError, OSError."""
+    only_hyperliquid(NAME, terms)
     paths = sorted(source.rglob("*.lz4")) if source.is_dir() else [source]
     objects = sorted(map(_object, paths), key=lambda one: (one[0].coin, one[0].day, one[0].hour, one[1]))
     coins = list(dict.fromkeys(one.coin for one, _ in objects))
@@ -74,7 +75,7 @@ def _rows(batches: Iterator[list[tuple[L2Book, int]]], scale: Scale, found: Find
 
 def _scale(coin: str, placed: list[tuple[L2Book, int]], terms: Terms) -> Scale:
     levels = np.array([level for book, _ in placed for side in (book.bids, book.asks) for level in side]).reshape(-1, 2)
-    return Scale(*market_of("hl", coin, levels[:, 0], levels[:, 1], terms))
+    return Scale(*market_of(HYPERLIQUID, coin, levels[:, 0], levels[:, 1], terms))
 
 
 def _batches(

@@ -19,7 +19,15 @@ from slipstream.data.tape.findings import SHIFT, TWICE, UNREADABLE, Findings
 from slipstream.data.tape.heard import Heard, Scale, Sides, bests, books, trades
 from slipstream.data.tape.pipeline import Pipeline, Seen, run
 from slipstream.data.tape.scale import Ints
-from slipstream.data.tape.sourcing import Csv, header_of, market_of, need_columns, times_ns
+from slipstream.data.tape.sourcing import (
+    HYPERLIQUID,
+    Csv,
+    header_of,
+    market_of,
+    need_columns,
+    only_hyperliquid,
+    times_ns,
+)
 from slipstream.data.tape.terms import Made, Report, Terms
 
 NAME = "hyperliquid"
@@ -33,6 +41,7 @@ _DEAL = {**_TIMES, "price": "float64", "size": "float64", "side": "string"}
 
 def convert(source: Path, to: Path, terms: Terms) -> Report:
     """Convert a folder of recordings (or one coin by its book file). Raises TapeError, OSError."""
+    only_hyperliquid(NAME, terms)
     folder = source if source.is_dir() else source.parent
     pattern = "orderbooks_*.csv.gz" if source.is_dir() else source.name
     coins = [path.name.removeprefix("orderbooks_").removesuffix(".csv.gz") for path in sorted(folder.glob(pattern))]
@@ -80,7 +89,7 @@ def _scale(path: Path, coin: str, levels: list[str], terms: Terms) -> Scale:
         if table.rows >= GUESSED_ROWS:
             break
     table.file.leave()
-    return Scale(*market_of("hl", coin, np.concatenate(prices), np.concatenate(sizes), terms))
+    return Scale(*market_of(HYPERLIQUID, coin, np.concatenate(prices), np.concatenate(sizes), terms))
 
 
 def _times(table: Csv, batch: Any, which: int) -> tuple[Ints, Ints, Ints]:

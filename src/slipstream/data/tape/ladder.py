@@ -14,16 +14,19 @@ from zlib import crc32
 import numpy as np
 from numba import njit
 
+from slipstream.lob.replay import rows
+
 LEVELS = 1 << 13  # of a side; the worst fall out where there are more
 
 
 @cache
 def _mark() -> str:
-    """A name that changes with the compiled modules of this room: by it Numba's caches notice edits of callees."""
+    """A name that changes with what compiled code here is made of: by it Numba's caches notice edits of callees."""
+    here = Path(__file__)
+    names = ("difference.py", "findings.py", "heard.py", "ladder.py", "scan.py")
     mark = 0
-    for name in ("difference.py", "ladder.py", "scan.py"):
-        path = Path(__file__).with_name(name)
-        mark = crc32(path.read_bytes() if path.exists() else b"", mark)
+    for path in (*map(here.with_name, names), Path(rows.__file__)):
+        mark = crc32(path.read_bytes(), mark)
     return f"sources_{mark:08x}"
 
 

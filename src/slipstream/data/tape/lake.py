@@ -36,7 +36,11 @@ def convert(source: Path, to: Path, terms: Terms) -> Report:
             known = ", ".join(sorted({f"{v} {c}" for v, c in there})) or "none"
             raise TapeError(f"{source}: no books or best prices of what was asked for; it has those of {known}")
         found = Findings(strict=terms.strict)
-        made = [one for v, c in markets if (one := _market(lake, v, c, to, terms, found)) is not None]
+        made = []
+        for done, (venue, coin) in enumerate(markets):
+            terms.progress(done, len(markets), "markets")
+            one = _market(lake, venue, coin, to, terms, found)
+            made += [] if one is None else [one]
     except LakeError as error:
         raise TapeError(str(error)) from None
     if not made:

@@ -54,6 +54,7 @@ class Recording:
             for file, path in enumerate(self._paths):
                 self._sources.append(hashed(path, self._terms))
                 self._read(file, path)
+                self._terms.progress(file + 1, len(self._paths), "segments")
             made = [one for one in map(self._end, self._markets.values()) if one is not None]
         except BaseException as error:
             for market in self._markets.values():

@@ -20,6 +20,7 @@ from slipstream.data.tape.terms import Terms
 BLOCK = 1 << 18  # bytes of text at a time
 EARLIEST_NS, LATEST_NS = 10**18, 4_102_444_800 * 10**9  # 2001 to 2100
 SIZE_DECIMALS = 8  # that are looked for, at most
+HYPERLIQUID = "hl"
 PRICE_DECIMALS = 6  # of Hyperliquid's prices and sizes together
 
 
@@ -147,6 +148,12 @@ def times_ns(path: Path, row: Ints, values: Floats, unit_ns: int, name: str, exa
     return out
 
 
+def only_hyperliquid(form: str, terms: Terms) -> None:
+    """Raises TapeError where another venue is asked for than a format is of."""
+    if terms.venue not in ("", HYPERLIQUID):
+        raise TapeError(f"--venue {terms.venue}: the format {form} is of {HYPERLIQUID} alone")
+
+
 def decimals_of(values: Floats, most: int) -> int:
     """The most decimals that any of the values shows, up to ``most``."""
     good = values[np.isfinite(values)]
@@ -163,10 +170,10 @@ def market_of(venue: str, coin: str, px: Floats, sz: Floats, terms: Terms) -> tu
     Hyperliquid (``hl``): the five-figure grid whose decimals follow from those of sizes. Elsewhere: a linear grid.
     """
     told = terms.size_decimals.get(coin)
-    size_decimals = decimals_of(sz, PRICE_DECIMALS if venue == "hl" else SIZE_DECIMALS) if told is None else told
+    size_decimals = decimals_of(sz, PRICE_DECIMALS if venue == HYPERLIQUID else SIZE_DECIMALS) if told is None else told
     lot = f"1e-{size_decimals}" if size_decimals > 6 else (f"{10.0**-size_decimals:.{size_decimals}f}")
     guessed = told is None
-    if venue == "hl" and coin not in terms.tick_sizes:
+    if venue == HYPERLIQUID and coin not in terms.tick_sizes:
         if size_decimals > PRICE_DECIMALS:
             raise TapeError(f"{coin}: {size_decimals} decimals of sizes: Hyperliquid has {PRICE_DECIMALS} at most")
         grid = Grid(decimals=PRICE_DECIMALS - size_decimals)
