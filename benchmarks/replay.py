@@ -3,7 +3,8 @@
     uv run --no-sync python benchmarks/replay.py [--rows 4000000] [--rounds 3] [--queue power3] [--peer-python PATH]
 
 A quoter is woken at every row: it keeps a post-only order at the touch of each side, within a bound of inventory;
-when the touch moves it cancels, and quotes anew once it knows. Times are of the replay alone, after compilation.
+when the touch moves it cancels, and quotes anew once it knows. Times are of the replay
+alone, after compilation, in seconds of the processor: other work on the machine does not count.
 hftbacktest runs in an environment of its own: `--peer-python` names its interpreter, or uv makes one.
 
 `--partial` compares the exchange with partial fills, `--tape FILE` takes recorded rows (.npy) instead of a random tape.
@@ -75,10 +76,10 @@ def market(terms: dict[str, Any]) -> MarketTerms:
 def ours(rows: Any, terms: dict[str, Any]) -> tuple[Outcome, float]:
     """One replay and its seconds."""
     replay = Replay([market(terms)], quote, params=(terms["lots"], terms["most"]))
-    start = time.perf_counter()
+    start = time.process_time()
     replay.feed(rows)
     outcome = replay.finish()
-    return outcome, time.perf_counter() - start
+    return outcome, time.process_time() - start
 
 
 def heard(fills: Any) -> Any:

@@ -38,16 +38,8 @@ NEVER = 1 << 60
 
 
 @njit
-def _note(out, n, order, side):
-    done = round(order.qty - order.leaves_qty) if order.status != FILLED else round(order.qty)
-    if n > 0 and out[n - 1].order == order.order_id and out[n - 1].done == done:
-        return n
-    out[n].exch_ns = order.exch_timestamp
-    out[n].order = order.order_id
-    out[n].side = side
-    out[n].tick = order.price_tick
-    out[n].done = done
-    return n + 1
+def _done(order):
+    return round(order.qty) if order.status == FILLED else round(order.qty - order.leaves_qty)
 
 
 @njit
@@ -78,10 +70,15 @@ def quote(hbt, out, lots, most):
             if ids[k] != 0:
                 order = orders.get(ids[k])
                 status = order.status
-                more = status == CANCELED and round(order.qty - order.leaves_qty) > seen[k]
-                if more or status in (PARTIALLY_FILLED, FILLED):
-                    n = _note(out, n, order, side)
-                    seen[k] = out[n - 1].done
+                done = _done(order)
+                if status in (FILLED, PARTIALLY_FILLED, CANCELED) and done != seen[k]:
+                    out[n].exch_ns = order.exch_timestamp
+                    out[n].order = ids[k]
+                    out[n].side = side
+                    out[n].tick = order.price_tick
+                    out[n].done = done
+                    seen[k] = done
+                    n += 1
                 if status in (FILLED, CANCELED, EXPIRED):
                     ids[k] = 0
                     over = True
@@ -137,9 +134,9 @@ def replay(data, terms, out):
     """(fills, wakes, seconds, code) of one replay."""
     build = ROIVectorMarketDepthBacktest if terms["depth"] == "roi" else HashMapMarketDepthBacktest
     hbt = build([asset(data, terms)])
-    start = time.perf_counter()
+    start = time.process_time()
     n, wakes, code = quote(hbt, out, float(terms["lots"]), float(terms["most"]))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     hbt.close()
     return n, wakes, seconds, code
 

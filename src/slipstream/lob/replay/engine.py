@@ -12,6 +12,7 @@ from typing import Any
 
 from numba import from_dtype, njit, types
 
+from slipstream.lob.replay import fee_tiers
 from slipstream.lob.replay.exchange import OK, act
 from slipstream.lob.replay.fill import ROOM, book_mid, mark_fills
 from slipstream.lob.replay.hook import cancel, modify, place, wake
@@ -85,12 +86,13 @@ def begin(sim: Any, row: Any) -> None:
     sim.now_ns = first_ns
     sim.event = START
     sim.more = 0
+    fee_tiers.begin(sim.volume, first_ns)
     if sim.sample_ns > 0:
         sim.next_sample_ns = (first_ns // sim.sample_ns + 1) * sim.sample_ns
     look_ahead(sim)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def asked(sim: Any, first: Any, hook: Any) -> int:
     """Ask the strategy, and send what it wants. A paused run asks its caller instead."""
     sim.wakes += 1

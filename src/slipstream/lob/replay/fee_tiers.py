@@ -82,6 +82,18 @@ def count(volume: Any, now_ns: int, notional: float) -> None:
     volume.days[volume.day % (DAYS + 1)] += notional
 
 
+@njit(cache=True)
+def begin(volume: Any, now_ns: int) -> None:
+    """A run begins: the volume from before it, written as of 1970, is that of the 14 days before its first day."""
+    if volume.day != 0:
+        return
+    volume.day = now_ns // DAY_NS
+    today = volume.day % (DAYS + 1)
+    past = volume.days[today]
+    volume.days[today] = volume.days[0]
+    volume.days[0] = past
+
+
 def start_volume(volume: Any, now_ns: int, past: float) -> None:
     """Begin at a time with a volume of the last 14 days, taken as traded evenly over them."""
     if not (math.isfinite(past) and past >= 0.0):

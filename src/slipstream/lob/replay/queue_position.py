@@ -36,6 +36,11 @@ MODELS = {
 
 
 @njit(cache=True)
+def _power(x: float, n: float) -> float:
+    return x * x * x if n == 3.0 else x**n
+
+
+@njit(cache=True)
 def behind(model: int, n: float, front: float, back: float) -> float:
     """The probability that a decrease of the level was behind the order. ``n`` is the power of the POWER models.
 
@@ -44,10 +49,10 @@ def behind(model: int, n: float, front: float, back: float) -> float:
     """
     if model == POWER3:
         whole = front + back
-        return 1.0 if whole == 0.0 else 1.0 - (front / whole) ** n
+        return 1.0 if whole == 0.0 else 1.0 - _power(front / whole, n)
     if model in (POWER, POWER2):
-        above = back**n
-        below = above + front**n if model == POWER else (back + front) ** n
+        above = _power(back, n)
+        below = above + _power(front, n) if model == POWER else _power(back + front, n)
     else:
         above = math.log(1.0 + back) if back > -1.0 else math.nan
         rest = front if model == LOG else back + front
@@ -82,6 +87,8 @@ def changed(model: int, n: float, front: float, cum: float, prev: float, new: fl
     if drop < 0.0:  # it grew, but for what traded: newcomers are behind
         return min(front, new), 0.0
     back = prev - front
+    if drop == 0.0 and front >= 0.0 and back >= 0.0:  # trades explain all of it, whatever p is
+        return min(front, new), 0.0
     p = behind(model, n, front, back)
     estimate = front - (1.0 - p) * drop + min(back - p * drop, 0.0)
     return (min(estimate, new) if estimate == estimate else new), 0.0

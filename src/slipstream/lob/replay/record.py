@@ -29,9 +29,9 @@ ANSWERS = 1 << 13
 TIMERS = 64
 HORIZONS = 8
 DELAYS = 1 << 16  # rows of measured delays
-FILLS = 1 << 16
-SENT = 1 << 14
-SAMPLES = 1 << 14
+FILLS = 1 << 18
+SENT = 1 << 20
+SAMPLES = 1 << 17
 FIRST_NEWS = 256  # the ring begins this small and doubles: what is used stays near
 FIRST_SLOTS = 16
 NEVER = np.iinfo(np.int64).max
@@ -84,20 +84,27 @@ ANSWER_DTYPE = np.dtype(
 )
 FILL_DTYPE = np.dtype(
     [
-        *_fields(_i8, "exch_ns local_ns placed_ns accepted_ns market slot order side tick lots left position"),
-        *_fields(_i8, "bid_tick ask_tick"),
+        *_fields(_i8, "exch_ns local_ns placed_ns accepted_ns order lots left position"),
         *_fields(_f8, "price fee queue_front mid"),
         ("marks", _f8, (HORIZONS,)),
+        *_fields(_i4, "tick bid_tick ask_tick"),
+        *_fields(np.int16, "market slot"),
         ("maker", np.bool_),
-        ("why", _i1),
-        ("spare", _i1, (6,)),
+        *_fields(_i1, "side why"),
+        ("spare", _i1, (5,)),
     ]
 )
 """One fill of ours. ``bid_tick``, ``ask_tick``, ``mid``: the exchange's book after the row that filled (mid in quote
 currency, NaN: a side is empty); ``marks``: mid at exch_ns + `sim.horizons` (NaN: not reached); ``queue_front``: lots
 ahead when it joined; ``position``: lots after it; ``fee`` in quote currency; ``why``: BY_QUEUE .. AS_TAKER."""
 SENT_DTYPE = np.dtype(
-    _fields(_i8, "sent_ns arrive_ns exch_ns answer_ns market slot order action side tick lots tif reduce_only outcome")
+    [
+        *_fields(_i8, "sent_ns arrive_ns exch_ns answer_ns order lots"),
+        ("tick", _i4),
+        *_fields(np.int16, "market slot"),
+        *_fields(_i1, "action side tif reduce_only outcome"),
+        ("spare", _i1, (3,)),
+    ]
 )
 """One request of ours: sent, arrived, executed (later only where blocks are on), answered, and what became of it."""
 SAMPLE_DTYPE = np.dtype(

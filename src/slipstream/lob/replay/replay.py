@@ -13,12 +13,9 @@ import numpy.typing as npt
 from slipstream.lob.replay import engine
 from slipstream.lob.replay.hook import HOOK_TYPE, idle
 from slipstream.lob.replay.record import (
-    FILL_DTYPE,
     FILLS,
     MARKET_DTYPE,
     MARKETS,
-    SAMPLE_DTYPE,
-    SENT_DTYPE,
     SIM_DTYPE,
 )
 from slipstream.lob.replay.rows import L3_ROW_DTYPE, ROW_DTYPE
@@ -128,9 +125,7 @@ class Replay:
         """Let everything in flight arrive and return what came of the run."""
         if not self.sim["pause"]:
             self.advance(None)
-        for name in self._logs:
-            self._drain(name, int(self.sim[f"n_{name}"]))
-        total = {name: np.concatenate(parts) if parts else _EMPTY[name] for name, parts in self._logs.items()}
+        total = {name: self._log(name) for name in self._logs}
         return Outcome(
             fills=total["fills"],
             sent=total["sent"],
@@ -191,6 +186,11 @@ class Replay:
         n = int(self.sim["n_horizons"])
         return int(self.sim["marked"][:n].min()) if n else int(self.sim["n_fills"])
 
+    def _log(self, name: str) -> npt.NDArray[np.void]:
+        """All of a log: where it never had to be drained, the run's own memory."""
+        rest = self.sim[name][: int(self.sim[f"n_{name}"])]
+        return np.concatenate([*self._logs[name], rest]) if self._logs[name] else rest
+
     def _drain(self, name: str, count: int) -> None:
         """Take the first rows of a log out of it."""
         log, n = self.sim[name], int(self.sim[f"n_{name}"])
@@ -200,10 +200,3 @@ class Replay:
         self.sim[f"n_{name}"] = n - count
         if name == "fills":
             self.sim["marked"] = np.maximum(self.sim["marked"] - count, 0)
-
-
-_EMPTY = {
-    "fills": np.empty(0, FILL_DTYPE),
-    "sent": np.empty(0, SENT_DTYPE),
-    "samples": np.empty(0, SAMPLE_DTYPE),
-}

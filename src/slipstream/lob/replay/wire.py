@@ -7,7 +7,7 @@ from typing import Any
 from numba import njit
 
 from slipstream.lob.replay.delay import RECORDED, arrival
-from slipstream.lob.replay.record import ALO, ANSWERS, CANCEL, IOC, NEVER, REQUESTS
+from slipstream.lob.replay.record import ALO, ANSWERS, CANCEL, NEVER, REQUESTS
 from slipstream.lob.replay.stride import step
 
 
@@ -43,8 +43,8 @@ def _copy_request(to: Any, of: Any) -> None:
 def send(sim: Any, first: Any) -> bool:
     """Put what a strategy asked for on its way. False if a thousand requests are on their way already.
 
-    A venue with blocks executes what arrives within one at its end, cancels and post-only orders first, then GTC,
-    then IOC, each by arrival.
+    A venue with blocks executes what arrives within one at its end: post-only orders first, then cancels, then other
+    orders, each by arrival; a change goes where the new order would.
     """
     for i in range(sim.n_outbox):
         request = sim.outbox[i]
@@ -58,8 +58,10 @@ def send(sim: Any, first: Any) -> bool:
         block = market.block_ns
         if block > 0:
             request.due_ns = -(-request.arrive_ns // block) * block
-            if request.action != CANCEL and request.tif != ALO:
-                request.rank = 2 if request.tif == IOC else 1
+            if request.action == CANCEL:
+                request.rank = 1
+            elif request.tif != ALO:
+                request.rank = 2
         tail = sim.requests_tail
         if tail - sim.requests_head == REQUESTS:
             return False
