@@ -25,6 +25,14 @@ def rows(*events: tuple[int, int, int, int, int]) -> np.ndarray:
     return log
 
 
+def later(*events: tuple[int, int, int, int, int]) -> np.ndarray:
+    """`rows` that go on after others."""
+    log = rows(*events)
+    log["exch_ns"] += 100
+    log["local_ns"] += 100
+    return log
+
+
 def small() -> OrderBook:
     return OrderBook(100, LEVELS, ORDERS)
 
@@ -80,7 +88,7 @@ def test_orders_outside_the_window_are_followed_and_come_in() -> None:
     book = small()
     made = book.feed(rows((ADD, 1, 1, 50, 4), (REDUCE, 1, 1, 50, 1), (REPLACE, 1, 1, 110, 3), (ADD, 2, -1, 9999, 4)))
     assert told(made) == [(DEPTH, 1, 110, 3, 2)]
-    book.feed(rows((REPLACE, 1, 1, 40, 3), (CANCEL, 1, 1, 40, 3), (CANCEL, 2, -1, 9999, 4)))
+    book.feed(later((REPLACE, 1, 1, 40, 3), (CANCEL, 1, 1, 40, 3), (CANCEL, 2, -1, 9999, 4)))
     assert book.book.order_count() == 0 and book.counts()["known"] == 0 and book.counts()["outside"] == 3
 
 
@@ -109,7 +117,7 @@ def test_a_row_that_does_not_fit_is_refused_and_changes_nothing(bad: tuple[int, 
     book.feed(rows((ADD, 1, 1, 110, 4), (ADD, 2, -1, 112, 4)))
     before = book.book.dump(), book.counts()
     with pytest.raises(OrderLogError, match=reason):
-        book.feed(rows(bad))  # type: ignore[arg-type]
+        book.feed(later(bad))  # type: ignore[arg-type]
     assert (book.book.dump(), book.counts()) == before
 
 
@@ -117,6 +125,17 @@ def test_a_full_book_is_said() -> None:
     book = small()
     with pytest.raises(OrderLogError, match=f"row {ORDERS}: ADD .*no room"):
         book.feed(rows(*((ADD, i + 1, 1, 110, 1) for i in range(ORDERS + 1))))
+
+
+@pytest.mark.parametrize("clock", ["exch_ns", "local_ns"])
+def test_a_clock_that_goes_back_is_refused(clock: str) -> None:
+    book = small()
+    book.feed(rows((ADD, 1, 1, 110, 1), (ADD, 2, 1, 110, 1)))
+    more = later((ADD, 3, 1, 110, 1), (ADD, 4, 1, 110, 1))
+    more[clock][1] -= 2
+    with pytest.raises(OrderLogError, match=f"row 3: its {clock} .* is before that of the row above"):
+        book.feed(more)
+    assert book.book.order_count() == 2
 
 
 def test_another_layout_of_rows_is_refused() -> None:

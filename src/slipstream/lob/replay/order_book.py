@@ -37,15 +37,17 @@ class OrderBook:
         self._log = np.zeros(1, LOG_DTYPE)
         self._out = np.zeros(2 * CHUNK, L3_ROW_DTYPE)
         self._seen = 0
+        self._last = {"exch_ns": 0, "local_ns": 0}
 
     def feed(self, rows: Rows) -> Rows:
         """Act on a chunk of `ORDER_ROW_DTYPE` rows of one market; the `L3_ROW_DTYPE` rows it makes, a fresh array.
 
         Raises OrderLogError at the first row that does not fit; the rows before it are in the book, and what they
-        made is lost.
+        made is lost. Where a time goes back none is.
         """
         if rows.dtype != ORDER_ROW_DTYPE:
             raise OrderLogError(f"an order log is an array of ORDER_ROW_DTYPE, not of {rows.dtype}")
+        self._check_times(rows)
         made = []
         done = 0
         while done < len(rows):
@@ -61,6 +63,18 @@ class OrderBook:
     def counts(self) -> dict[str, int]:
         """What the log did so far, by name (see `order_log.LOG_DTYPE`)."""
         return {name: int(self._log[name][0]) for name in LOG_DTYPE.names or () if name not in ("written", "code")}
+
+    def _check_times(self, rows: Rows) -> None:
+        """Raises OrderLogError for the first row that is before the one above it."""
+        for name, last in self._last.items():
+            back = np.diff(rows[name], prepend=last) < 0
+            if back.any():
+                at = int(np.argmax(back))
+                raise OrderLogError(
+                    f"row {self._seen + at}: its {name} {rows[name][at]} is before that of the row above"
+                )
+        if len(rows):
+            self._last = {name: int(rows[name][-1]) for name in self._last}
 
     def _refusal(self, row: Any, at: int, code: int) -> str:
         book = self.book
