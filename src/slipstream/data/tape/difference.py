@@ -25,7 +25,7 @@ from slipstream.data.tape.findings import (
     UNSORTED,
 )
 from slipstream.data.tape.heard import HEARD_DTYPE, NOTHING, SNAPSHOT
-from slipstream.data.tape.ladder import LADDER_DTYPE, LEVELS, best, best_tick, clear_to, place, put
+from slipstream.data.tape.ladder import LADDER_DTYPE, LEVELS, act, best, best_tick, clear_to, place, put
 from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, KIND, MORE, TRADE
 
 STATE_DTYPE = np.dtype(
@@ -234,12 +234,7 @@ def difference(state: Any, rows: Any, out: Any) -> int:
         else:
             for k in range(i, end):
                 own = rows[k].kind & KIND
-                if own == DEPTH:
-                    s = 0 if rows[k].side > 0 else 1
-                    put(ladder, s, rows[k].side * rows[k].tick, rows[k].lots)
-                elif own == CLEAR:
-                    s = 0 if rows[k].side > 0 else 1
-                    clear_to(ladder, s, rows[k].side * rows[k].tick if rows[k].tick >= 0 else -(1 << 62))
+                act(ladder, rows[k])
                 n = _emit(out, n, rows[k], own, rows[k].side, rows[k].tick, rows[k].lots)
                 if own == TRADE:
                     out[n - 1].kind = TRADE  # each trade is heard by itself

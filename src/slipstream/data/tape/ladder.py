@@ -113,6 +113,20 @@ def clear_to(ladder: Any, s: int, key: int) -> None:
 
 
 @njit(cache=True)
+def act(ladder: Any, row: Any) -> None:
+    """Let a tape's row change the book; trades and settlements change nothing."""
+    kind = row.kind & rows.KIND
+    s = 0 if row.side > 0 else 1
+    key = row.side * row.tick
+    if kind == rows.DEPTH:
+        put(ladder, s, key, row.lots)
+    elif kind == rows.BEST:
+        best(ladder, s, key, row.lots)
+    elif kind == rows.CLEAR:
+        clear_to(ladder, s, key if row.tick >= 0 else -(1 << 62))
+
+
+@njit(cache=True)
 def best_tick(ladder: Any, s: int) -> int:
     """The best tick of a side, or -1."""
     n = ladder.n[s]

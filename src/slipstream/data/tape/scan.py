@@ -14,8 +14,8 @@ from numba import njit
 
 from slipstream.data.tape.difference import count
 from slipstream.data.tape.findings import CROSSED_ROWS, EARLY_ROWS, FOUND_DTYPE, OUTSIDE, SHIFT, SILENCE, Findings
-from slipstream.data.tape.ladder import LADDER_DTYPE, best, best_tick, clear_to, crossed, put
-from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, KIND, MORE, ROW_DTYPE, TRADE
+from slipstream.data.tape.ladder import LADDER_DTYPE, act, best_tick, crossed
+from slipstream.lob.replay.rows import KIND, MORE, ROW_DTYPE, TRADE
 
 SCAN_DTYPE = np.dtype(
     [
@@ -41,8 +41,6 @@ def scan(state: Any, rows: Any) -> None:
     found = state.found
     for i in range(len(rows)):
         row = rows[i]
-        kind = row.kind & KIND
-        s = 0 if row.side > 0 else 1
         gap = row.exch_ns - state.last_ns
         if state.seen > 0:
             state.longest_gap_ns = max(state.longest_gap_ns, gap)
@@ -55,13 +53,8 @@ def scan(state: Any, rows: Any) -> None:
             state.quoted_ns += float(gap)
             state.widest = max(state.widest, state.now)
         state.last_ns = row.exch_ns
-        if kind == DEPTH:
-            put(ladder, s, row.side * row.tick, row.lots)
-        elif kind == BEST:
-            best(ladder, s, row.side * row.tick, row.lots)
-        elif kind == CLEAR:
-            clear_to(ladder, s, row.side * row.tick if row.tick >= 0 else -(1 << 62))
-        elif kind == TRADE:
+        act(ladder, row)
+        if row.kind & KIND == TRADE:
             bid, ask = best_tick(ladder, 0), best_tick(ladder, 1)
             if (row.side > 0 and row.tick < ask) or (row.side < 0 and bid >= 0 and row.tick > bid):
                 count(found, OUTSIDE, state.seen)
