@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -176,8 +176,9 @@ def observed(sim: Any, known: Sequence[tuple[int, int, int]]) -> Wake:
 
 def known_to_engine(sims: Any) -> list[tuple[int, int, int]]:
     orders = sims["orders"][0]
-    used = np.sort(orders[orders["state"] != FREE], order="id")
-    return [(int(each["state"]), int(each["tick"]), int(each["left"])) for each in used]
+    used = np.flatnonzero(orders["state"] != FREE)
+    used = used[np.argsort(orders["id"][used])]
+    return list(zip(*(orders[name][used].tolist() for name in ("state", "tick", "left")), strict=True))
 
 
 def known_to_oracle(plain: Oracle) -> list[tuple[int, int, int]]:
@@ -308,6 +309,6 @@ def _run(rows: Sequence[Row], script: Script, each: Sequence[Rules]) -> Result:
     outcome, seen = by_engine(rows, each, script)
     plain, believed = by_oracle(rows, each, script)
     result = agree(outcome, plain)
-    assert [asdict(wake) for wake in seen] == [asdict(wake) for wake in believed]
+    assert seen == believed
     result.wakes = seen
     return result

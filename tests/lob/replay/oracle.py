@@ -85,6 +85,10 @@ class Oracle:
         self.fills: list[Fill] = []
         self.sent: list[dict[str, int]] = []
         self.volume: dict[int, Fraction] = {}
+        # what is sent at the end of a block without delay still belongs to it: it is executed after all was heard
+        self.block_waits = (
+            any(each.block_ns for each in rules) and min(each.entry.least() for each in self.markets) == 0
+        )
 
     # the order of things ---------------------------------------------------------------------------------------
 
@@ -102,18 +106,18 @@ class Oracle:
             due = min(((each["due_ns"], each["rank"]) for each in self.requests), default=(NEVER, 0))
             if min(news, answer, row, due[0]) == NEVER:
                 return self
-            what = min((news, 0), (answer, 1), (timer, 2), (row, 3), (due[0], 4))[1]
+            what = min((row, 0), (due[0], 5 if self.block_waits else 1), (news, 2), (answer, 3), (timer, 4))[1]
             if what == 0:
-                self.hear(m)
-            elif what == 1:
-                self.be_answered(self.answers.pop(0))
+                self.act(self.rows[at])
+                at += 1
             elif what == 2:
+                self.hear(m)
+            elif what == 3:
+                self.be_answered(self.answers.pop(0))
+            elif what == 4:
                 self.timers.remove(timer)
                 self.now_ns, self.event = timer, TIMER
                 self.ask()
-            elif what == 3:
-                self.act(self.rows[at])
-                at += 1
             else:
                 first = next(each for each in self.requests if (each["due_ns"], each["rank"]) == due)
                 self.requests.remove(first)

@@ -61,6 +61,11 @@ class Delay:
                 return int((at_b - at_a) / (b - a) * (now - a)) + int(at_a)
         return int(rows[-1][1])
 
+    def least(self) -> int:
+        """The shortest delay there can be."""
+        kind, *terms = self.terms
+        return int(terms[0]) if kind == "constant" else min(ns for _, ns in terms[0]) if kind == "table" else 0
+
     def arrival(self, now: int, recorded: int = 0) -> int:
         self.last = max(self.last, now + self.alone(now, recorded))
         return self.last

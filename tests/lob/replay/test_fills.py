@@ -71,12 +71,12 @@ def test_w4_rows_never_overtake_one_another() -> None:
     assert heard == [(1, T0 + 50 * US), (2, T0 + 50 * US), (3, T0 + 61 * US)]
 
 
-def test_w5_at_one_instant_rows_are_heard_then_answers_then_rows_made_then_orders_arrive() -> None:
-    """At 20: the row of 10 is heard, the answer of the first order comes, the best goes to 101, the second arrives."""
+def test_w5_at_one_instant_rows_then_orders_that_arrive_then_what_is_heard_then_answers_then_timers() -> None:
+    """At 20: the best ask goes to 101, the second order arrives; the row of 10 and the first's answer are heard."""
     rows = [*book(), depth(10, BUY, 97, 1, heard=20), depth(20, SELL, 101, 4, heard=30)]
-    script = [(8, lambda api: api.place(BUY, 96, 1)), (14, lambda api: api.place(BUY, 101, 2))]
+    script = [(8, lambda api: api.place(BUY, 96, 1)), (14, lambda api: api.place(BUY, 101, 2)), (20, lambda _: None)]
     result = run(rows, script, entry=("constant", 6 * US), response=("constant", 6 * US))
-    assert [wake.event for wake in result.wakes if wake.ns == T0 + 20 * US] == [FEED, RESPONSE]
+    assert [wake.event for wake in result.wakes if wake.ns == T0 + 20 * US] == [FEED, RESPONSE, TIMER]
     assert result.fills[0][0] == T0 + 20 * US
     assert result.fills[0][9] is False  # it took: the row came first
 
