@@ -1,4 +1,4 @@
-"""The tick engine on rows that name orders: its fills are those of the truth, to the nanosecond."""
+"""The tick engine on rows that name orders: its fills are those of the truth, or of the model, to the nanosecond."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slipstream.lob.replay.replay import Replay
 from slipstream.lob.replay.rows import L3_ROW_DTYPE
 from slipstream.lob.replay.terms import MarketTerms
 from slipstream.simulation.tick.queue_flow import QueueFlow, session
-from slipstream.simulation.tick.queue_probe import SWEPT, TRADED, Probes
+from slipstream.simulation.tick.queue_probe import MODELS, SWEPT, TRADED, Probes
 
 LEVELS, ORDERS = 64, 256
 SECOND = 10**9
@@ -55,14 +55,33 @@ def orders_at_the_touch(rows: npt.NDArray[Any], queue: str) -> dict[tuple[int, i
     return {joined[int(fill["order"])]: int(fill["exch_ns"]) for fill in fills}
 
 
-def test_with_exact_queues_the_fills_are_the_truth(rows: npt.NDArray[Any]) -> None:
+@pytest.fixture(scope="module")
+def touch(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Probes that joined at the same moments."""
     probes = Probes(FIRST * SECOND, LAST * SECOND, float(EVERY), 1000.0, 100, LEVELS)
     probes.feed(rows)
-    touch = probes.seen[probes.seen["depth"] == 0]
-    truth = {
-        (int(one["joined_ns"]) // SECOND, int(one["side"])): int(one["filled_ns"]) for one in touch if one["filled_ns"]
+    return probes.seen[probes.seen["depth"] == 0]
+
+
+def filled(touch: npt.NDArray[Any], times: npt.NDArray[np.int64]) -> dict[tuple[int, int], int]:
+    """``times`` of the fills that there were, as `orders_at_the_touch` tells them."""
+    return {
+        (int(one["joined_ns"]) // SECOND, int(one["side"])): int(at) for one, at in zip(touch, times, strict=True) if at
     }
+
+
+def test_with_exact_queues_the_fills_are_the_truth(rows: npt.NDArray[Any], touch: npt.NDArray[Any]) -> None:
     assert (touch["how"] == TRADED).sum() > 80 and (touch["how"] == SWEPT).sum() > 10
-    assert orders_at_the_touch(rows, "exact") == truth
-    averse = orders_at_the_touch(rows, "risk_averse")
-    assert averse != truth and all(averse[one] >= truth[one] for one in averse)
+    assert orders_at_the_touch(rows, "exact") == filled(touch, touch["filled_ns"])
+
+
+@pytest.mark.parametrize(
+    ("queue", "model"), [("risk_averse", "risk_averse"), ("power3", "power3 n=3"), ("log2", "log2"), ("log", "log")]
+)
+def test_a_model_fills_in_the_engine_as_it_does_in_the_study(
+    rows: npt.NDArray[Any], touch: npt.NDArray[Any], queue: str, model: str
+) -> None:
+    place = [name for name, _, _ in MODELS].index(model)
+    told = filled(touch, touch["model_ns"][:, place])
+    assert orders_at_the_touch(rows, queue) == told
+    assert told != filled(touch, touch["filled_ns"])
