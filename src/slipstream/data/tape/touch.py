@@ -13,11 +13,11 @@ import numpy.typing as npt
 from numba import njit
 
 from slipstream.data.tape.fault import TapeError
-from slipstream.data.tape.ladder import LADDER_DTYPE, best, best_tick, clear_to, put
+from slipstream.data.tape.ladder import LADDER_DTYPE, act, best_tick
 from slipstream.data.tape.reader import Tape, open_tape
 from slipstream.data.tape.scale import Market
 from slipstream.data.tape.writer import TapeWriter
-from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, KIND, MORE, ROW_DTYPE
+from slipstream.lob.replay.rows import BEST, MORE, ROW_DTYPE
 
 VENUE = "self"
 Rows = npt.NDArray[np.void]
@@ -31,14 +31,7 @@ def _touches(state: Any, rows: Any, lead_ns: int, out: Any) -> int:
     n = 0
     for i in range(len(rows)):
         row = rows[i]
-        kind = row.kind & KIND
-        s = 0 if row.side > 0 else 1
-        if kind == DEPTH:
-            put(ladder, s, row.side * row.tick, row.lots)
-        elif kind == BEST:
-            best(ladder, s, row.side * row.tick, row.lots)
-        elif kind == CLEAR:
-            clear_to(ladder, s, row.side * row.tick if row.tick >= 0 else -(1 << 62))
+        act(ladder, row)
         if row.kind & MORE != 0:
             continue
         bid, ask = best_tick(ladder, 0), best_tick(ladder, 1)
