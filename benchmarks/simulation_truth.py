@@ -3,12 +3,13 @@
     uv run --no-sync python benchmarks/simulation_truth.py [--paths 100000] [--hours 300] [--seed 1]
 
 1. Avellaneda and Stoikov (2008): mean and deviation of profit and of final inventory, of every reading of their
-   spread, by formula (`direct`) and with quotes that rest in the matching engine (`booked`), beside 10**6 paths of an
-   independent program and, where they printed one, the paper's own figure of 1000 paths.
+   spread, by formula (`direct`), with quotes that rest in the matching engine (`booked`), and as a strategy of the replay
+   on a tape of their market (`replayed`, a tenth of the paths), beside 10**6 paths of an independent program and, where
+   they printed one, the paper's own figure of 1000 paths.
 2. Hawkes arrivals: rates, variance of counts and Fano factor beside closed forms; parameters fitted to a simulation
    beside those it was made with.
 
-z is the distance in standard errors of both sides. Exit code 1 if any is 4 or more (one table has some 120 of them).
+z is the distance in standard errors of both sides. Exit code 1 if any is 4 or more (there are some 200 of them).
 The probabilities of Cont, Stoikov and Talreja are `benchmarks/flow_truth.py`.
 """
 
@@ -29,7 +30,8 @@ from slipstream.lob.flow.hawkes import (
     new_hawkes,
     stationary_rates,
 )
-from slipstream.simulation.market.avellaneda import Game, Quotes, booked, direct, moments
+from slipstream.simulation.market.avellaneda import Floats, Game, Quotes, booked, direct, moments
+from slipstream.simulation.market.avellaneda_replayed import replayed
 from slipstream.simulation.market.hawkes_fit import fit
 
 MOST = 4.0
@@ -78,17 +80,23 @@ class Judge:
         print(f"  {name:<44} {ours:>12.4f} {error:>9.4f} | {reference:>12.4f} | {z:>6.2f}")
 
 
+def on_tape(game: Game, paths: int, seed: int) -> tuple[Floats, Floats]:
+    """The game as a strategy of the replay."""
+    return replayed(game, paths, np.random.default_rng(seed))
+
+
 def avellaneda(judge: Judge, paths: int, seed: int) -> None:
     """The whole table, both forms."""
     print(f"\nAvellaneda-Stoikov, {paths:,} paths       ours  std.err. |    reference |      z")
-    ratio = math.sqrt(paths / REFERENCE_PATHS)
     for (gamma, quotes), (spread, *reference) in TABLE.items():
         game = Game(gamma=gamma, quotes=quotes)
         if abs(game.mean_spread - spread) > 1e-6:
             raise SystemExit(f"gamma {gamma} {quotes}: spread {game.mean_spread} is not {spread}")
-        for form in (direct, booked):
+        for form in (direct, booked, on_tape):
+            count = max(100, paths // 10) if form is on_tape else paths
+            ratio = math.sqrt(count / REFERENCE_PATHS)
             started = time.perf_counter()
-            found = moments(*form(game, paths, seed))
+            found = moments(*form(game, count, seed))
             seconds = time.perf_counter() - started
             print(f"gamma {gamma} {quotes}, spread {spread:.3f}, {form.__name__}: {seconds:.1f} s")
             names = ("mean profit", "deviation of profit", "mean inventory", "deviation of inventory")

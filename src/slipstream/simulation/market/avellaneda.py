@@ -27,8 +27,8 @@ from slipstream.lob.record import new_book
 
 Floats = npt.NDArray[np.float64]
 Quotes = Literal["full", "narrow", "symmetric", "symmetric_narrow"]
-_FULL, _NARROW, _SYMMETRIC = 0, 1, 2
-_MODES: dict[Quotes, int] = {"full": _FULL, "narrow": _NARROW, "symmetric": _SYMMETRIC, "symmetric_narrow": _SYMMETRIC}
+FULL, NARROW, SYMMETRIC = 0, 1, 2
+MODES: dict[Quotes, int] = {"full": FULL, "narrow": NARROW, "symmetric": SYMMETRIC, "symmetric_narrow": SYMMETRIC}
 _STATE_DTYPE = np.dtype(
     [
         ("rng", np.uint64),
@@ -152,7 +152,7 @@ def _states(game: Game, seed: int) -> Any:
     for name in ("start", "sigma", "dt", "arrivals", "decay", "gamma", "tick", "steps"):
         state[name] = getattr(game, name)
     state["rng"] = stream(seed, 0)
-    state["mode"] = _MODES[game.quotes]
+    state["mode"] = MODES[game.quotes]
     state["spread"] = game.mean_spread
     return states
 
@@ -163,9 +163,9 @@ def _quote(s: Any, mid: float, left: float) -> None:
     risk = s.gamma * s.sigma * s.sigma * left
     spread = 2.0 / s.gamma * math.log1p(s.gamma / s.decay)
     centre = mid - s.inventory * risk
-    if s.mode == _FULL:
+    if s.mode == FULL:
         spread += risk
-    elif s.mode == _SYMMETRIC:
+    elif s.mode == SYMMETRIC:
         spread = s.spread
         centre = mid
     s.bid = centre - 0.5 * spread
