@@ -29,7 +29,8 @@ import numpy as np
 from slipstream.lob.replay.delay import constant
 from slipstream.lob.replay.fee_tiers import flat
 from slipstream.lob.replay.hook import ALO, BUY, DONE, FREE, OPEN, START, cancel, place, strategy
-from slipstream.lob.replay.replay import MarketTerms, Outcome, Replay
+from slipstream.lob.replay.replay import Outcome, Replay
+from slipstream.lob.replay.terms import MarketTerms, ReplayTerms
 
 PEER = Path(__file__).parent / "peers" / "hftbacktest_replay.py"
 UV = ["uv", "run", "--no-project", "--python", "3.11", "--with", "hftbacktest==2.4.4", "python"]
@@ -75,7 +76,7 @@ def market(terms: dict[str, Any]) -> MarketTerms:
 
 def ours(rows: Any, terms: dict[str, Any]) -> tuple[Outcome, float]:
     """One replay and its seconds."""
-    replay = Replay([market(terms)], quote, params=(terms["lots"], terms["most"]))
+    replay = Replay([market(terms)], quote, ReplayTerms(requests=False), params=(terms["lots"], terms["most"]))
     start = time.process_time()
     replay.feed(rows)
     outcome = replay.finish()
@@ -170,7 +171,7 @@ def main() -> None:
                 print(f"{depth}: {compare(outcome, folder / 'fills.npy')}", file=sys.stderr)
         n = len(rows)
         mine = statistics.median(times["ours"])
-        counts = f"{outcome.counters['wakes']:,} wakes, {len(outcome.sent):,} requests, {len(outcome.fills):,} fills"
+        counts = f"{outcome.counters['wakes']:,} wakes, {len(outcome.fills):,} fills"
         print(f"{n:,} rows, {counts}")
         print(f"ours: {n / mine / 1e6:.2f} M rows/s; runs {[round(n / t / 1e6, 2) for t in times['ours']]}")
         for depth in args.depths.split(","):

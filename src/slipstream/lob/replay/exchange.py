@@ -9,7 +9,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from slipstream.lob.replay import queue_position
-from slipstream.lob.replay.delay import RECORDED, delay
+from slipstream.lob.replay.delay import delay
 from slipstream.lob.replay.depth import appear, forget, matters, vanish
 from slipstream.lob.replay.fill import fill
 from slipstream.lob.replay.hook import price
@@ -199,7 +199,7 @@ def push(sim: Any, market: Any, row: Any, paid: float) -> bool:
         return False
     exch_ns = row.exch_ns
     local_ns = row.local_ns
-    if market.feed.kind != RECORDED or market.feed.a != 0.0:
+    if market.as_recorded == 0:
         local_ns = heard_ns(sim, market, exch_ns, local_ns)
     local_ns = max(max(local_ns, exch_ns), market.last_local_ns)
     market.last_local_ns = local_ns

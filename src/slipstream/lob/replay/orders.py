@@ -59,7 +59,7 @@ def execute(sim: Any, first: Any) -> None:
         outcome = MODIFIED
     left = order.book_left if order.resting != 0 else 0
     log = sim.sent[sim.n_sent]
-    sim.n_sent += 1
+    sim.n_sent += sim.log_sent
     log.sent_ns = request.sent_ns
     log.arrive_ns = request.arrive_ns
     log.exch_ns = ns

@@ -32,7 +32,7 @@ DELAYS = 1 << 16  # rows of measured delays
 FILLS = 1 << 18
 SENT = 1 << 20
 SAMPLES = 1 << 17
-FIRST_NEWS = 256  # the ring begins this small and doubles: what is used stays near
+FIRST_NEWS = 32  # the ring begins this small and doubles: what is used stays near
 FIRST_SLOTS = 16
 NEVER = np.iinfo(np.int64).max
 
@@ -139,7 +139,7 @@ SIDE_DTYPE = np.dtype(
 MARKET_DTYPE = np.dtype(
     [
         # terms
-        *_fields(_i8, "index partial model capped impact block_ns"),
+        *_fields(_i8, "index partial model capped impact block_ns as_recorded"),
         ("power", _f8),
         ("grid", GRID_DTYPE),
         ("feed", LATENCY_DTYPE),
@@ -166,7 +166,7 @@ SIM_DTYPE = np.dtype(
         ("memory", _f8, (1 << 15,)),
         ("imemory", _i8, (1 << 12,)),
         # terms
-        *_fields(_i8, "n_markets pause sample_ns n_horizons entry_floor_ns response_floor_ns blocks closing"),
+        *_fields(_i8, "n_markets pause sample_ns n_horizons entry_floor_ns response_floor_ns blocks closing log_sent"),
         ("horizons", _i8, (HORIZONS,)),
         ("delays", TABLE_DTYPE, (DELAYS,)),
         # where the run stands

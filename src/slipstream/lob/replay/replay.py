@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -56,6 +57,12 @@ class Outcome:
     mids: npt.NDArray[np.float64]
 
 
+def _zeroed(count: int, dtype: np.dtype[Any]) -> npt.NDArray[np.void]:
+    """Zeroed records in pages of the ordinary size: NumPy asks for huge ones, one for every few scattered fields."""
+    memory = mmap.mmap(-1, count * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(memory, dtype=dtype)
+
+
 @cache
 def compiled(row: np.dtype[Any]) -> Any:
     """The engine for rows of a type, compiled or read from the cache."""
@@ -84,8 +91,8 @@ class Replay:
         if len(params) > 256:
             raise ValueError(f"a strategy has at most 256 parameters, not {len(params)}")
         self.terms = terms or ReplayTerms()
-        self.sims = np.zeros(1, dtype=SIM_DTYPE)
-        self.markets = np.zeros(len(markets), dtype=MARKET_DTYPE)
+        self.sims = _zeroed(1, SIM_DTYPE)
+        self.markets = _zeroed(len(markets), MARKET_DTYPE)
         self.sim: Any = self.sims[0]
         self._hook = idle if hook is None else hook
         self._row = row

@@ -69,19 +69,22 @@ class MarketTerms:
         ):
             delay.into(market[name], first)
         self.fees.into(market["fees"])
+        market["as_recorded"] = self.feed == delays.recorded()
         market["ring_mask"] = FIRST_NEWS - 1
         first_window(market, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayTerms:
-    """What a replay writes down: marks of fills at ``horizons_ns``, samples every ``sample_ns`` (0: none).
+    """What a replay writes down: marks of fills at ``horizons_ns``, samples every ``sample_ns`` (0: none), and,
+    unless ``requests`` is False, every request.
 
     ``volume``: the account's volume of the 14 days before, in quote currency, for the fee tier.
     """
 
     horizons_ns: tuple[int, ...] = ()
     sample_ns: int = 0
+    requests: bool = True
     volume: float = 0.0
 
     def __post_init__(self) -> None:
@@ -105,6 +108,7 @@ def write_terms(sim: Any, records: Any, markets: Sequence[MarketTerms], terms: R
     sim["entry_floor_ns"] = min(_least(market.entry) for market in markets)
     sim["response_floor_ns"] = min(_least(market.response) for market in markets)
     sim["blocks"] = any(market.block_ns for market in markets)
+    sim["log_sent"] = terms.requests
     sim["sample_ns"], sim["n_horizons"] = terms.sample_ns, len(terms.horizons_ns)
     sim["horizons"][: len(terms.horizons_ns)] = terms.horizons_ns
     fees.start_volume(sim["volume"], 0, terms.volume)
