@@ -3,9 +3,9 @@
     uv run --no-sync python benchmarks/simulation_truth.py [--paths 100000] [--hours 300] [--seed 1]
 
 1. Avellaneda and Stoikov (2008): mean and deviation of profit and of final inventory, of every reading of their
-   spread, by formula (`direct`), with quotes that rest in the matching engine (`booked`), and as a strategy of the replay
-   on a tape of their market (`replayed`, a tenth of the paths), beside 10**6 paths of an independent program and, where
-   they printed one, the paper's own figure of 1000 paths.
+   spread, by formula (`direct`), with quotes that rest in the matching engine (`booked`), and as a strategy of the
+   replay on a tape of their market (`on_tape`, a tenth of the paths), beside 10**6 paths of an independent program and,
+   where they printed one, the paper's own figure of 1000 paths.
 2. Hawkes arrivals: rates, variance of counts and Fano factor beside closed forms; parameters fitted to a simulation
    beside those it was made with.
 
