@@ -124,8 +124,8 @@ def listen(sim: Any, first: Any, rows: Any, n: int, hook: Any) -> int:
         if sim.news_ns[m] == NEVER:
             sim.heard_until_ns = min(sim.heard_until_ns, row_ns)
     moved = False
+    news_ns, m = next_news(sim)
     while True:
-        news_ns, m = next_news(sim)
         now_ns = min(news_ns, sim.other_ns)
         if now_ns >= sim.heard_until_ns and moved:
             return _GO_ON
@@ -134,6 +134,7 @@ def listen(sim: Any, first: Any, rows: Any, n: int, hook: Any) -> int:
         moved = True
         if news_ns == now_ns:
             kind = hear(sim, step(first, m), m)
+            news_ns, m = next_news(sim)
             if kind & MORE:
                 continue
         elif sim.answer_ns == now_ns:
@@ -145,8 +146,7 @@ def listen(sim: Any, first: Any, rows: Any, n: int, hook: Any) -> int:
                 return SAMPLES_FULL
             sample(sim)
             continue
-        due_ns, _ = next_news(sim)
-        sim.more = 1 if min(due_ns, sim.answer_ns) == sim.now_ns else 0
+        sim.more = 1 if min(news_ns, sim.answer_ns) == sim.now_ns else 0
         code = asked(sim, first, hook)
         if code != _GO_ON:
             return code
