@@ -197,10 +197,10 @@ def told_by_ticks(opened: Journal, journal: str) -> None:
 def command(
     journal: Annotated[str, typer.Argument(help="A pod's journal: a file, or a database's URL.")],
 ) -> None:
-    """Hold a pod against the backtest of what it heard: rebalance by rebalance, or request by request if it quotes.
+    """Hold a pod against the backtest of what it heard.
 
-    Leaves with 0 if all rebalances are the same, or every different request and fill has a cause; 1 if not; 2 if there
-    is nothing to compare.
+    Rebalance by rebalance, or request by request if it quotes. Leaves with 0 if all rebalances are the same, or every
+    different request and fill has a cause; 1 if not; 2 if there is nothing to compare.
     """
     try:
         parse_address(journal)

@@ -43,13 +43,21 @@ ZERO = Decimal(0)
 
 
 class Retold(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pod's run was: its diary, the market without it, what else it heard, and how fast it was answered."""
+    """What a pod's run was: its diary, the market without it, what else it heard, and how fast it was answered:
+    for each request that came to rest, when it was sent and how long the answer took. On
+    the tape all is heard ``late_ns`` later."""
 
     diary: Diary
     rows: Rows
     markets: tuple[HeardMarket, ...]
     aside: tuple[tuple[int, Event], ...]
-    answer_ns: int
+    answers: tuple[tuple[int, int], ...]
+    late_ns: int
+
+    @property
+    def answer_ns(self) -> int:
+        """The median delay of an answer."""
+        return int(statistics.median(ns for _, ns in self.answers)) if self.answers else 0
 
 
 class TickParity(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,21 +108,21 @@ def retell(session: Session, steps: Iterable[tuple[Event, Sequence[Command]]], n
     kernel.begin(session.run, session.instruments, session.ns)
     aside: list[tuple[int, Event]] = []
     sent: dict[str, int] = {}
-    answered: list[int] = []
+    answered: dict[int, int] = {}
     opened = False
     for event, recorded in steps:
         if isinstance(event, AccountState) and event.complete and not opened:
             opened = True
             if event.positions or event.orders:
                 return "it began with a position or orders; a tape begins flat"
-            aside.append((kernel.desk.now_ns + FEED_NS, event))
+            aside.append((kernel.desk.now_ns, event))
         elif isinstance(event, Reconnect | Disconnect):
-            # all that moves the clock is heard as late as the tape
-            aside.append((event.ns + FEED_NS, msgspec.structs.replace(event, ns=event.ns + FEED_NS)))
+            aside.append((event.ns, event))
         elif isinstance(event, ASIDE):
-            aside.append((kernel.desk.now_ns + FEED_NS, event))
+            aside.append((kernel.desk.now_ns, event))
         elif isinstance(event, Ack) and event.cloid in sent:
-            answered.append(event.ns - sent.pop(event.cloid))
+            since = sent.pop(event.cloid)
+            answered[since] = max(0, event.ns - since)
         coin = getattr(event, "coin", "")
         tape.take(event, [working.order for working in kernel.desk.orders.live(coin)])
         commands = diary.step(kernel, event)
@@ -128,8 +136,16 @@ def retell(session: Session, steps: Iterable[tuple[Event, Sequence[Command]]], n
     rows = tape.rows()
     if not len(rows) or not diary.requests:
         return "it heard no prices, or asked for nothing"
-    answer_ns = max(0, int(statistics.median(answered))) if answered else 0
-    return Retold(diary=diary, rows=rows, markets=(*markets, *anchors), aside=tuple(aside), answer_ns=answer_ns)
+    answers = tuple(sorted(answered.items()))
+    late = tuple((ns + tape.late_ns, _late(event, tape.late_ns)) for ns, event in aside)
+    return Retold(
+        diary=diary, rows=rows, markets=(*markets, *anchors), aside=late, answers=answers, late_ns=tape.late_ns
+    )
+
+
+def _late(event: Event, ns: int) -> Event:
+    """What moves the clock is heard as late as the tape."""
+    return msgspec.structs.replace(event, ns=event.ns + ns) if isinstance(event, Reconnect | Disconnect) else event
 
 
 def kernel_of(session: Session) -> Kernel:
@@ -145,14 +161,18 @@ def _brawler(kernel: Kernel) -> Brawler:
     return kernel.strategy
 
 
-def terms_of(markets: Sequence[HeardMarket], answer_ns: int) -> list[MarketTerms]:
-    """The exchange of a heard tape: requests take all of the delay that answers had, answers none."""
-    out = []
-    for market in markets:
+def terms_of(retold: Retold) -> list[MarketTerms]:
+    """The exchange of a heard tape. Requests take all of the time that answers took at that time, answers none: a
+    pod cannot tell the two ways apart.
+    """
+    out, entry = [], delay.constant(0)
+    if retold.answers:
+        entry, _ = delay.measured([(since, max(0, ns - 2 * FEED_NS), 0) for since, ns in retold.answers])
+    for market in by_place(retold.markets):
         if market.perp is None:
             out.append(MarketTerms(f"{market.coin} anchor", lot_size=ANCHOR_LOT, tick_size=market.tick_size))
             continue
-        perp, entry = market.perp, delay.constant(max(0, answer_ns - 2 * FEED_NS))
+        perp = market.perp
         out.append(MarketTerms(perp.coin, lot_size=float(perp.lot), decimals=perp.price_decimals, entry=entry))
     return out
 
@@ -166,11 +186,11 @@ def beside(session: Session, retold: Retold, window_ns: int) -> TickParity:
     """The backtest of a run, and what it has other than the run."""
     kernel = kernel_of(session)
     markets = by_place(retold.markets)
-    replay = Replay(terms_of(markets, retold.answer_ns))
+    replay = Replay(terms_of(retold))
     listings = [Listing(market.venue, market.coin, market.perp) for market in markets]
     diary = Diary(seen, tuple(_brawler(kernel).makers))
     TapeKernel(kernel, replay, listings, ZERO, diary, retold.aside).run([retold.rows])
-    comparison = compare(("pod", "backtest"), retold.diary, diary, window_ns, TICK_NS)
+    comparison = compare(("pod", "backtest"), retold.diary, diary.earlier(retold.late_ns), window_ns, TICK_NS)
     return TickParity(
         run=session.run,
         answer_ns=retold.answer_ns,

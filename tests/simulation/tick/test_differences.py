@@ -103,16 +103,18 @@ def run(rows: Any, values: dict[str, Any], delays: Delays) -> Diary:
 
 
 def test_what_a_delay_changes_is_explained_to_the_last_request() -> None:
-    rows, values = made.tape({"ETH": ETH}, 90, 12, sigma=2e-4), made.settings({"ETH": ETH})
+    rows, values = made.tape({"ETH": ETH}, 60, 12, sigma=2e-4), made.settings({"ETH": ETH})
     at_once = run(rows, values, Delays())
-    assert compare(("a", "b"), at_once, run(rows, values, Delays()), SECOND).differences == ()
+    # nothing happens on this tape within 10 ms of anything else
+    for none in (Delays(), Delays(5 * MILLI, 5 * MILLI)):
+        assert compare(("a", "b"), at_once, run(rows, values, none), SECOND).differences == ()
     counts = []
-    for delays in (Delays(5 * MILLI, 5 * MILLI), Delays(150 * MILLI, 50 * MILLI), Delays(800 * MILLI, 200 * MILLI)):
+    for delays in (Delays(50 * MILLI, 50 * MILLI), Delays(800 * MILLI, 200 * MILLI)):
         told = compare(("at once", "delayed"), at_once, run(rows, values, delays), SECOND)
         assert "UNEXPLAINED" not in told.causes and told.causes
         assert len(told.differences) > 3
         counts.append(told.same_requests)
-    assert counts[0] > counts[2]  # what was the same gets less with the delay
+    assert counts[0] > counts[1]  # what was the same gets less with the delay
 
 
 def recorded(most: int) -> tuple[list[Event], Instrument]:
@@ -136,7 +138,7 @@ def recorded(most: int) -> tuple[list[Event], Instrument]:
 def test_hook_and_kernel_agree_on_recorded_books() -> None:
     if not BOOKS.exists():
         pytest.skip(f"no recorded books at {BOOKS}")
-    events, perp = recorded(500)
+    events, perp = recorded(400)
     tape = HeardTape(
         [
             HeardMarket(0, "hl", "SOL", perp),

@@ -69,11 +69,16 @@ class HeardMarket(msgspec.Struct):
 
 
 class HeardTape:
-    """Takes events in the order in which they were heard. ``feed_ns``: how much later all is heard on the tape."""
+    """Takes events in the order in which they were heard.
+
+    On the tape all is heard ``late_ns`` later than it was: ``feed_ns``, and as much as the venue's clock was ahead of
+    ours at most, since nothing can be heard before it happens.
+    """
 
     def __init__(self, markets: Iterable[HeardMarket], feed_ns: int = 0) -> None:
         self._markets = {(market.venue, market.coin): market for market in markets}
-        self._feed_ns = feed_ns
+        self.late_ns = self._feed_ns = feed_ns
+        self._last_ns = 0
         self._rows: list[Row] = []
 
     def take(self, event: Event, orders: Sequence[Order]) -> None:
@@ -87,7 +92,10 @@ class HeardTape:
         if market is None:
             return
         market.exch_ns = max(market.exch_ns, event.event_ns)
-        market.local_ns = max(market.local_ns, event.recv_ns + self._feed_ns, market.exch_ns)
+        # what was read later was heard later, if by a nanosecond: two sockets' stamps need not be in that order
+        self._last_ns = event.recv_ns if event.recv_ns >= self._last_ns else self._last_ns + 1
+        market.local_ns = self._last_ns
+        self.late_ns = max(self.late_ns, market.exch_ns - market.local_ns + self._feed_ns)
         if isinstance(event, Bbo):
             self._bbo(market, event, market.own(orders))
         elif isinstance(event, L2Book):
@@ -102,6 +110,7 @@ class HeardTape:
         """All rows, merged by exchange time; of one time in the order in which they were heard."""
         out = np.zeros(len(self._rows), ROW_DTYPE)
         out[:] = sorted(self._rows, key=lambda row: row[0])
+        out["local_ns"] += self.late_ns
         return out
 
     def _put(self, market: HeardMarket, lots: int, tick: int, kind: int, side: int) -> None:
@@ -159,7 +168,7 @@ class HeardTape:
         if market is None or market.oracle <= 0.0:
             return
         market.exch_ns = max(market.exch_ns, event.ns)
-        market.local_ns = max(market.local_ns, market.exch_ns)
+        market.local_ns = self._last_ns
         rate = int(event.rate * Decimal(RATE_UNIT))
         self._put(market, rate, market.tick(market.oracle), FUNDING, 0)
 

@@ -69,6 +69,7 @@ from slipstream.simulation.tick.slots import Slots
 HOME = "hl"
 FEEDS = (HOME, "hl.user", "binance")
 ZERO = Decimal(0)
+LOOKED = 256  # fills of the log that are looked at: the exchange may be that far ahead of us
 NOTHING = (-1, 0, -1, 0)  # a market without prices
 _TIF = {Tif.GTC: GTC, Tif.IOC: IOC, Tif.ALO: ALO}
 _WORDS = {
@@ -285,7 +286,8 @@ class TapeKernel:
         px = Decimal(repr(abs(paid))) / sz if crossed else perp.from_tick(int(sim["tick"]))
         self._trades += 1
         fee_usd = Decimal(repr(fee))
-        out: list[Event] = [Fill(perp.coin, side, px, sz, fee_usd, self._trades, oid, now, held.cloid, crossed)]
+        ns = _dated(sim, slot, now)
+        out: list[Event] = [Fill(perp.coin, side, px, sz, fee_usd, self._trades, oid, ns, held.cloid, crossed)]
         if int(sim["outcome"]) != PART_FILLED:
             working = self.kernel.desk.orders.get(held.cloid)
             total = sz if working is None else working.order.filled + sz
@@ -356,3 +358,10 @@ class TapeKernel:
             f"kernel on a tape: no answer about {query.cloid} within pending_timeout_ns "
             f"({self.kernel.desk.config.pending_timeout_ns / 1e9:g} s); the order delays are longer than that"
         )
+
+
+def _dated(sim: Any, slot: int, now: int) -> int:
+    """The exchange's time of the fill that was heard just now: fills are dated by the venue. Else our own time."""
+    log = sim["fills"][: int(sim["n_fills"])][-LOOKED:]
+    same = np.flatnonzero((log["slot"] == slot) & (log["local_ns"] == now))
+    return int(log["exch_ns"][same[0]]) if same.size else now

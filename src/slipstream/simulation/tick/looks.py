@@ -78,6 +78,14 @@ class Diary:
             self.fills.append(event)
         return commands
 
+    def earlier(self, ns: int) -> Diary:
+        """The same, seen and asked for so much earlier; fills stay at the venue's times."""
+        out = Diary(self._see, self._coins)
+        out.looks = [msgspec.structs.replace(look, ns=look.ns - ns) for look in self.looks]
+        out.requests = [msgspec.structs.replace(request, ns=request.ns - ns) for request in self.requests]
+        out.fills = self.fills
+        return out
+
 
 def orders_of(kernel: Kernel, coin: str) -> Mapping[str, object]:
     """Everything that keeps a wanted quote from being sent: orders under way, refusals, the gate."""

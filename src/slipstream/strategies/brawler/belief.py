@@ -71,10 +71,10 @@ def anchored(state: Any, ring: Any, mid: float, event_ns: int) -> None:
     price_in(state.window, ring, mid, event_ns)
 
 
-def compared(state: Any, now_ns: int, recv_ns: int) -> None:
+def compared(state: Any, now_ns: int) -> None:
     """Feed the basis, if both prices are known and neither feed lags.
 
-    Two venues' clocks differ: what compares them goes by our own.
+    Two venues' clocks differ: what compares them goes by our own, the time of the newest thing heard.
     """
     if (
         state.cex_mid > 0.0
@@ -82,7 +82,7 @@ def compared(state: Any, now_ns: int, recv_ns: int) -> None:
         and now_ns - state.home_ns <= state.home_lag
         and now_ns - state.cex_ns <= state.cex_lag
     ):
-        average_in(state.basis, state.local_mid - state.cex_mid, recv_ns)
+        average_in(state.basis, state.local_mid - state.cex_mid, now_ns)
 
 
 def is_warm(state: Any) -> bool:

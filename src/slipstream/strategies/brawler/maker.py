@@ -77,7 +77,7 @@ class Maker:
         else:
             self.touch = (event.bid_px, event.ask_px)
             state.local_mid = others_mid(event, view.book(HOME, self.coin), view.orders(self.coin))
-        belief.compared(state, view.now_ns, event.recv_ns)
+        belief.compared(state, view.now_ns)
 
     @property
     def local_mid(self) -> float:

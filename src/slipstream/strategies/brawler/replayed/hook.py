@@ -234,7 +234,7 @@ def _home(sim: Any, desk: Any, number: int) -> None:
             others_ask = _others(sim, coin, 1, ask, ask_lots, quote.ask_tick, quote.ask_lots)
             known = others_bid > 0.0 and others_ask > 0.0
             belief.local_mid = (others_bid + others_ask) / 2.0 if known else 0.0
-            compared(belief, desk.now_ns, sim.now_ns)
+            compared(belief, desk.now_ns)
         decide(sim, desk, number, -1)
     arm(sim, desk)
 
@@ -253,7 +253,7 @@ def _anchor(sim: Any, desk: Any, number: int) -> None:
             mid = (_price(sim, sim.market, quote.bid_tick) + _price(sim, sim.market, quote.ask_tick)) / 2.0
             ring = sim.memory[coin.ring : coin.ring + belief.window.size]
             anchored(belief, ring, mid, quote.event_ns)
-            compared(belief, desk.now_ns, sim.now_ns)
+            compared(belief, desk.now_ns)
         decide(sim, desk, number, -1)
     arm(sim, desk)
 
