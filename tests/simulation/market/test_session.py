@@ -148,6 +148,16 @@ def test_requests_get_the_answers_of_the_matching_engine() -> None:
     assert one.sim["orders"]["state"].max() == record.FREE, "nothing is left out, our own bid was taken off"
 
 
+def test_requests_need_not_be_written_down(hour: Outcome) -> None:
+    quiet = Session([COIN], quote, ReplayTerms(requests=False), (20.0, 200.0), seed=3, start_ns=START)
+    quiet.run_until(START + 600 * SECOND)
+    outcome = quiet.finish()
+    assert len(outcome.sent) == 0
+    n = int(np.searchsorted(hour.fills["exch_ns"], START + 590 * SECOND))
+    assert n > 5
+    assert outcome.fills["exch_ns"][:n].tolist() == hour.fills["exch_ns"][:n].tolist()
+
+
 def test_the_leading_exchange_leads() -> None:
     fast = msgspec.structs.replace(FLOW, value=Value(px=100.0, volatility=3e-4))
     one = session(idle, Coin(home=HOME, flow=fast, anchor=ANCHOR))

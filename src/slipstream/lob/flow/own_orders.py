@@ -195,7 +195,7 @@ def execute(sim: Any, market: Any, book: Any, s: Any, tradable: bool) -> None:
     if outcome == ACCEPTED and action == MODIFY:
         outcome = MODIFIED
     log = sim.sent[sim.n_sent]
-    sim.n_sent += 1
+    sim.n_sent += sim.log_sent
     log.sent_ns = request.sent_ns
     log.arrive_ns = request.arrive_ns
     log.exch_ns = ns
