@@ -19,7 +19,7 @@ from slipstream.simulation.tick.run import told as told_of_run
 from slipstream.simulation.tick.told import Told
 from slipstream.strategies.brawler.config import BrawlerConfig
 from slipstream.venues.emulator.market.flow import flow_terms
-from slipstream.venues.emulator.market.latent import _value as value_terms
+from slipstream.venues.emulator.market.latent import value_terms
 from slipstream.venues.emulator.market.universe import COINS, CoinSpec, choose, instrument
 
 START_NS = 1_760_000_400_000_000_000  # a full minute

@@ -66,7 +66,7 @@ class Latent:
         means = rng.uniform(-2e-4, 8e-4, n)
         self._values: Any = np.zeros(n, VALUE_DTYPE)
         for i, spec in enumerate(specs):
-            write_value(self._values[i], _value(spec, float(means[i])), seed, i)
+            write_value(self._values[i], value_terms(spec, float(means[i])), seed, i)
         self._values["basis"] += BASIS_SD * rng.standard_normal(n)
         begin_all(self._values, 0)
         self.premium_mean = history.PREMIUM_MEAN * 1e-4
@@ -130,7 +130,7 @@ class Latent:
         self._rng.bit_generator.state = msgspec.json.decode(state["generator"])
 
 
-def _value(spec: CoinSpec, basis_mean: float) -> Value:
+def value_terms(spec: CoinSpec, basis_mean: float) -> Value:
     """A coin's value: beta times the factor's volatility, and what is left to its own."""
     own = max(0.01, spec.volatility**2 - (FACTOR_VOLATILITY * spec.beta) ** 2) ** 0.5
     return Value(
