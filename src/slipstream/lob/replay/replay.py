@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba.core.errors import NumbaExperimentalFeatureWarning
 
 from slipstream.lob.replay import engine
 from slipstream.lob.replay.hook import HOOK_TYPE, idle
@@ -67,7 +69,9 @@ def _zeroed(count: int, dtype: np.dtype[Any]) -> npt.NDArray[np.void]:
 def compiled(row: np.dtype[Any]) -> Any:
     """The engine for rows of a type, compiled or read from the cache."""
     rows = engine.L3_ROWS if row == L3_ROW_DTYPE else engine.ROWS
-    return engine.run.compile((engine.SIMS, engine.MARKET_ARRAY, rows, HOOK_TYPE))
+    with warnings.catch_warnings():  # plain rows begin like L3 rows and could stand for them: the exact type is taken
+        warnings.simplefilter("ignore", NumbaExperimentalFeatureWarning)
+        return engine.run.compile((engine.SIMS, engine.MARKET_ARRAY, rows, HOOK_TYPE))
 
 
 class Replay:
