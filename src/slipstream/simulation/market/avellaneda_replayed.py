@@ -24,7 +24,8 @@ FAR = 6_000  # ticks from the mid to the best prices of everybody else
 TICK = 0.01
 CHUNK = 250  # paths
 _GAMMA, _SIGMA, _DECAY, _DT, _HORIZON, _MODE, _SPREAD, _PATH_NS = range(8)  # places in the strategy's params
-_BID, _ASK, _PATH, _START = range(4)  # places in its memory: two slots, the path that is on, the position it began with
+# places in its memory: two slots, the path that is on, the position it began with, a small generator
+_BID, _ASK, _PATH, _START, _DICE = range(5)
 
 
 @strategy
@@ -52,8 +53,11 @@ def maker(sim: Any) -> None:
         centre -= (sim.position[0] - own[_START]) * risk
         if p[_MODE] == FULL:
             spread += risk
-    own[_BID] = place(sim, 0, BUY, round((centre - 0.5 * spread) / TICK), 1, ALO, False)
-    own[_ASK] = place(sim, 0, SELL, round((centre + 0.5 * spread) / TICK), 1, ALO, False)
+    # rounded up or down at random: the mid is heard in ticks, and a spread that hardly changes would be off one way
+    own[_DICE] = (own[_DICE] * 16807 + 12345) % 2147483647
+    dither = own[_DICE] / 2147483647.0
+    own[_BID] = place(sim, 0, BUY, math.floor((centre - 0.5 * spread) / TICK + dither), 1, ALO, False)
+    own[_ASK] = place(sim, 0, SELL, math.floor((centre + 0.5 * spread) / TICK + 1.0 - dither), 1, ALO, False)
 
 
 def replayed(game: Game, paths: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
