@@ -142,7 +142,7 @@ def stated(terms: TickTerms) -> tuple[str, ...]:
         "in part, never more than the trade" if terms.partial else "whole, however small the trade that reached them"
     )
     blocks = (
-        f"requests are executed at the ends of blocks of {terms.block_ms:g} ms, cancels and post-only ones first"
+        f"requests are executed at the ends of blocks of {terms.block_ms:g} ms, post-only orders first, then cancels"
         if terms.block_ms
         else "requests are executed when they arrive: no blocks"
     )
