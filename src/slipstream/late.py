@@ -61,9 +61,7 @@ LATE: dict[str, dict[str, tuple[str, str]]] = {
     "slipstream.processes.backtest": {
         "backtest": ("backtest", "Test a strategy on history, net of all costs, and write a report.")
     },
-    "slipstream.processes.parity": {
-        "command": ("parity", "Hold a pod against the backtest of what it heard.")
-    },
+    "slipstream.processes.parity": {"command": ("parity", "Hold a pod against the backtest of what it heard.")},
     "slipstream.processes.sweep": {
         "sweep": ("sweep", "Search parameters walk-forward; a run that was stopped continues where it was.")
     },
