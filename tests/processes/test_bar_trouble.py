@@ -57,13 +57,13 @@ def test_a_lease_that_leaves_coins_out_while_their_orders_rest(
         pod = opened(slug, values, tmp_path, journal)
         pod._feed(lent(pod, 1, dict.fromkeys(COINS, D(10_000))))
         account = pod.exchange.accounts[USER]
-        for _ in range(20):
+        granted: dict[str, Decimal] = {}
+        for _ in range(120):
             pod.run(10)
-            if account.open_orders:
+            asked = {order.coin for order in account.open_orders.values()}
+            granted = dict.fromkeys({min(asked, default="ETH"), "ETH"}, D(10_000))
+            if asked - granted.keys():
                 break
-        asked = {order.coin for order in account.open_orders.values()}
-        keep = min(asked)
-        granted = {keep: D(10_000), "ETH": D(10_000)}
         assert asked - granted.keys()
         pod._feed(lent(pod, 2, granted))
         pod.run(60)  # what was under way is cancelled once the venue has taken it
