@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,10 +15,10 @@ from rich.table import Table
 
 from slipstream.core.signals.bars import HOUR_MS, Bars
 from slipstream.data.bars import read_bars
-from slipstream.model.errors import ConfigError
 from slipstream.processes.backtest_request import BacktestRequest
 from slipstream.processes.bar_backtest import costs_of, record_of
 from slipstream.processes.bar_market import chosen
+from slipstream.processes.exit_codes import ask
 from slipstream.processes.gradient_plans import plan, replay, study_plans
 from slipstream.processes.gradient_report import (
     csv_text,
@@ -60,15 +59,6 @@ FileOption = Annotated[Path | None, typer.Option("--costs", help="By coin: a fil
 MakerOption = Annotated[float, typer.Option("--maker-share", min=0.0, max=1.0, help="Part filled passively.")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Gradient's research commands.")
-
-
-def _ask(act: Callable[[], None]) -> None:
-    """Run a command; what the user can mend becomes one line and exit code 2."""
-    try:
-        act()
-    except (ConfigError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
 
 
 def _config(path: Path | None, overrides: dict[str, Any] | None = None) -> GradientConfig:
@@ -149,7 +139,7 @@ def signals_command(
         else:
             _write(out, json.dumps({**head, "notes": market.notes, "coins": rows}, indent=1) + "\n")
 
-    _ask(act)
+    ask(act)
 
 
 def _show(rows: list[dict[str, Any]], head: dict[str, Any], bars: Bars) -> None:
@@ -229,7 +219,7 @@ def backtest_command(
             paths = write_report(record, out, seed=seed)
             typer.echo(f"wrote {out / 'backtest.json'} and {paths.html}")
 
-    _ask(act)
+    ask(act)
 
 
 # ---- study ------------------------------------------------------------------------------------------------------
@@ -284,7 +274,7 @@ def study_command(
         )
         typer.echo(f"wrote {out / 'study.csv'}, {out / 'study.md'} and {out / 'study.html'}")
 
-    _ask(act)
+    ask(act)
 
 
 def signals() -> None:

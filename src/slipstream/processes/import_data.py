@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +22,7 @@ from slipstream.data.quality import when
 from slipstream.data.recorder.samples import path_of
 from slipstream.data.streams import CONTEXTS, DAY, FUNDING, INTERVALS, LakeError, check_word
 from slipstream.data.tables import interval_of
+from slipstream.processes.exit_codes import ask
 from slipstream.venues.binance.feed import symbol_of
 
 LAKE = Path("var/lake")
@@ -30,18 +31,6 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Look at the 
 LakeOption = Annotated[Path, typer.Option("--lake", help="The lake's folder.")]
 SpikesOption = Annotated[bool, typer.Option("--drop-spikes", help="Drop closes that the next bar takes back.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Any row that would be dropped is an error.")]
-
-
-def ask(act: Callable[[], None]) -> None:
-    """Run a command; what the user can mend becomes one line and exit code 2, a full disk one line and 1."""
-    try:
-        act()
-    except ValueError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        typer.echo(f"error: {error.filename or 'the lake'}: {error.strerror or error}", err=True)
-        raise typer.Exit(1) from None
 
 
 def report(loaded: Sequence[Loaded], lake: Path) -> None:

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from slipstream.data.tape.fault import TapeError
 from slipstream.data.tape.reader import Tape, open_tapes
 from slipstream.model.errors import ConfigError
+from slipstream.processes.exit_codes import ask
 from slipstream.processes.market_chapters import (
     calibration_chapter,
     figure,
@@ -47,18 +48,6 @@ WHAT_IT_SAYS = (
     "Every figure is measured by the same function on both sides. A simulation that was fitted to a recording of an "
     "hour knows that hour: another day is another market."
 )
-
-
-def ask(act: Callable[[], None]) -> None:
-    """Run a command; what the user can mend becomes one line and exit code 2, what failed outside one line and 1."""
-    try:
-        act()
-    except (TapeError, ConfigError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        typer.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from slipstream.data.tape.header import Clock, Finding
 from slipstream.data.tape.inspecting import Inspected, inspect
 from slipstream.data.tape.reader import open_tapes
 from slipstream.data.tape.terms import Made, Terms, no_progress
+from slipstream.processes.exit_codes import ask
 
 REFUSED = {policy.reason for policy in POLICIES.values() if policy.strict}
 PLACES = 2  # of a finding that are shown
@@ -38,18 +39,6 @@ Examples:
   slipstream tape convert var/record --to tapes/ --coins BTC,ETH --clock -400ms
   slipstream tape convert market_data/ --to tapes/ --format archive --packed
 """
-
-
-def ask(act: Callable[[], None]) -> None:
-    """Run a command; what the user can mend becomes one line and exit code 2, what failed outside one line and 1."""
-    try:
-        act()
-    except TapeError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        typer.echo(f"error: {error.filename or 'a tape'}: {error.strerror or error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @contextmanager
