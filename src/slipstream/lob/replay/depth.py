@@ -29,7 +29,7 @@ def settle(side: Any, level: int) -> None:
     side.best_tick = tick_at(side, best)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def appear(side: Any, other: Any, level: int) -> bool:
     """A level now holds lots: whether it is the new best. The other side's best gives way to it."""
     mark(side, level)
@@ -44,7 +44,7 @@ def appear(side: Any, other: Any, level: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def vanish(side: Any, level: int) -> None:
     """A level holds nothing any more."""
     unmark(side, level, True)

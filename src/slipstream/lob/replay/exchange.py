@@ -25,7 +25,7 @@ from slipstream.lob.replay.record import (
     REDUCE_CANCELLED,
 )
 from slipstream.lob.replay.rows import BEST, CLEAR, DEPTH, FUNDING, KIND, MORE, RATE_UNIT, TRADE
-from slipstream.lob.replay.stride import step
+from slipstream.lob.replay.stride import copy, step
 from slipstream.lob.replay.wire import answer, answer_ns
 
 OK, RECENTRE, RING_FULL, BAD_ROW, BACKWARDS = 0, 5, 4, 6, 7
@@ -101,7 +101,7 @@ def reach(sim: Any, market: Any, slot: int, lots: int, why: int, ns: int) -> boo
     return bool(gone)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def turn(sim: Any, market: Any, side: Any, other: Any, level: int, prev: int, lots: int, ns: int) -> None:
     """A level appeared, went, or lies beyond the best."""
     if lots > 0:
@@ -169,18 +169,8 @@ def grow(market: Any) -> bool:
     market.ring_mask = 2 * size - 1
     for i in range(market.head, market.tail):
         if i & size:
-            to, of = market.news[i & market.ring_mask], market.news[i & (size - 1)]
-            to.local_ns = of.local_ns
-            to.exch_ns = of.exch_ns
-            to.lots = of.lots
-            to.bid_lots = of.bid_lots
-            to.ask_lots = of.ask_lots
-            to.paid = of.paid
-            to.tick = of.tick
-            to.bid_tick = of.bid_tick
-            to.ask_tick = of.ask_tick
-            to.kind = of.kind
-            to.side = of.side
+            copy(market.news[i & market.ring_mask], market.news[i & (size - 1)])
+            market.paid[i & market.ring_mask] = market.paid[i & (size - 1)]
     return True
 
 
@@ -204,19 +194,17 @@ def push(sim: Any, market: Any, row: Any, paid: float) -> bool:
     local_ns = max(max(local_ns, exch_ns), market.last_local_ns)
     market.last_local_ns = local_ns
     market.row_delay_ns = local_ns - exch_ns
-    news = market.news[tail & market.ring_mask]
+    news = step(market.news[0], tail & market.ring_mask)
     bids, asks = market.sides[0], market.sides[1]
-    news.local_ns = local_ns
-    news.exch_ns = exch_ns
-    news.lots = row.lots
-    news.bid_lots = bids.lots[bids.best]
-    news.ask_lots = asks.lots[asks.best]
-    news.paid = paid
-    news.tick = row.tick
+    copy(news, row)
     news.bid_tick = bids.best_tick
+    news.bid_lots = bids.lots[np.uint64(bids.best)]
     news.ask_tick = asks.best_tick
-    news.kind = row.kind
-    news.side = row.side
+    news.ask_lots = asks.lots[np.uint64(asks.best)]
+    news.event_ns = exch_ns
+    news.recv_ns = local_ns
+    if (row.kind & KIND) == FUNDING:
+        market.paid[tail & market.ring_mask] = paid
     market.tail = tail + 1
     if tail == market.head:
         sim.news_ns[market.index] = local_ns
@@ -247,9 +235,8 @@ def act(sim: Any, first: Any, rows: Any, n: int, at: int) -> tuple[int, int]:
         kind = row.kind & KIND
         paid = 0.0
         if kind == DEPTH:
-            sign = row.side
-            k = 0 if sign > 0 else 1
-            side = market.sides[k]
+            bids, asks = market.sides[0], market.sides[1]
+            side, other = (bids, asks) if row.side > 0 else (asks, bids)
             level = side.origin + side.sign * row.tick
             if level < 1 or level >= LEVELS:
                 if matters(market, side, row.tick) and row.lots > 0:
@@ -263,8 +250,9 @@ def act(sim: Any, first: Any, rows: Any, n: int, at: int) -> tuple[int, int]:
                 if (side.own_mask >> np.uint64(level & 63)) & _ONE:
                     requeue(sim, market, side, level, prev, lots, seq_of(row))
                 if (prev == 0) | (lots == 0) | (level > side.best):
-                    turn(sim, market, side, market.sides[1 - k], level, prev, lots, ns)
-            market.last_seq = max(market.last_seq, seq_of(row))
+                    turn(sim, market, side, other, level, prev, lots, ns)
+            if seq_of(row) >= 0:
+                market.last_seq = max(market.last_seq, seq_of(row))
         elif kind == TRADE:
             side = market.sides[1 if row.side > 0 else 0]
             limit = side.origin + side.sign * row.tick

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from slipstream.lob.replay.hook import mid
@@ -30,44 +31,54 @@ from slipstream.lob.replay.record import (
     WOULD_TRADE,
 )
 from slipstream.lob.replay.rows import FUNDING, KIND, TRADE
+from slipstream.lob.replay.stride import copy, step
 from slipstream.lob.replay.wire import look_ahead
+
+_OVER = sum(
+    1 << outcome
+    for outcome in (
+        FILLED,
+        CANCELLED,
+        EXPIRED,
+        NO_LIQUIDITY,
+        WOULD_TRADE,
+        NOT_REDUCING,
+        BAD_REQUEST,
+        REDUCE_CANCELLED,
+    )
+)
+"""The outcomes after which an order is no more, as bits."""
 
 
 @njit(cache=True, forceinline=True)
 def hear(sim: Any, market: Any, m: int) -> int:
     """The next row of a market is heard: its kind, MORE included."""
     head = market.head
-    news = market.news[head & market.ring_mask]
+    mask = market.ring_mask
+    news = step(market.news[0], head & mask)
     head += 1
     market.head = head
-    following = market.news[head & market.ring_mask].local_ns
+    following = step(market.news[0], head & mask).recv_ns
     if head == market.tail:
         following = NEVER
         sim.heard_until_ns = min(sim.heard_until_ns, sim.row_ns)  # whose row is still to come
-    sim.news_ns[m] = following
-    quote = sim.quotes[m]
-    quote.bid_tick = news.bid_tick
-    quote.bid_lots = news.bid_lots
-    quote.ask_tick = news.ask_tick
-    quote.ask_lots = news.ask_lots
-    quote.event_ns = news.exch_ns
-    quote.recv_ns = news.local_ns
+    sim.news_ns[np.uint64(m)] = following
+    quote = step(sim.quotes[0], m)
     kind = news.kind
     name = kind & KIND
-    sim.now_ns = news.local_ns
+    copy(quote, news)
+    copy(sim, news)
+    sim.now_ns = news.recv_ns
     sim.event = FEED
-    sim.market = m
     sim.kind = name
-    sim.side = news.side
-    sim.tick = news.tick
-    sim.lots = news.lots
     if name == TRADE:
         quote.trade_tick = news.tick
         quote.trade_lots = news.lots
         quote.trade_side = news.side
     elif name == FUNDING:
-        sim.cash += news.paid
-        sim.known_funding[m] += news.paid
+        paid = market.paid[(head - 1) & mask]
+        sim.cash += paid
+        sim.known_funding[m] += paid
     return kind
 
 
@@ -76,9 +87,12 @@ def be_answered(sim: Any) -> None:
     """The next answer of the exchange is known here."""
     row = sim.answers[sim.answers_head & (ANSWERS - 1)]
     sim.answers_head += 1
-    sim.answer_ns = NEVER
     if sim.answers_head != sim.answers_tail:
         sim.answer_ns = sim.answers[sim.answers_head & (ANSWERS - 1)].local_ns
+    else:
+        sim.answers_head = 0  # what is used stays near
+        sim.answers_tail = 0
+        sim.answer_ns = NEVER
     slot, m, outcome = row.slot, row.market, row.outcome
     order = sim.orders[slot]
     sim.now_ns = row.local_ns
@@ -104,17 +118,7 @@ def be_answered(sim: Any) -> None:
 def _settle(sim: Any, slot: int, outcome: int, tick: int, left: int) -> None:
     """What an outcome makes of an order as known here; its slot is free again when no answer can come any more."""
     order = sim.orders[slot]
-    over = outcome in (
-        FILLED,
-        CANCELLED,
-        EXPIRED,
-        NO_LIQUIDITY,
-        WOULD_TRADE,
-        NOT_REDUCING,
-        BAD_REQUEST,
-        REDUCE_CANCELLED,
-    )
-    if over:
+    if (_OVER >> outcome) & 1:
         order.state = DONE
         order.left = left
     elif outcome != TOO_LATE:

@@ -58,25 +58,32 @@ def execute(sim: Any, first: Any) -> None:
     if outcome == ACCEPTED and request.action == MODIFY:
         outcome = MODIFIED
     left = order.book_left if order.resting != 0 else 0
+    if sim.log_sent != 0:
+        _log(sim, request, ns, local_ns, outcome)
+    action = request.action
+    request_done(sim)
+    answer(sim, market, slot, local_ns, outcome, action, tick, done, left, market.cash - cash, market.paid_fees - fees)
+
+
+@njit(cache=True)
+def _log(sim: Any, request: Any, ns: int, local_ns: int, outcome: int) -> None:
+    """Note a request and what became of it."""
     log = sim.sent[sim.n_sent]
-    sim.n_sent += sim.log_sent
+    sim.n_sent += 1
     log.sent_ns = request.sent_ns
     log.arrive_ns = request.arrive_ns
     log.exch_ns = ns
     log.answer_ns = local_ns
     log.market = request.market
-    log.slot = slot
+    log.slot = request.slot
     log.order = request.id
     log.action = request.action
     log.side = request.side
-    log.tick = tick
-    log.lots = lots
+    log.tick = request.tick
+    log.lots = request.lots
     log.tif = request.tif
     log.reduce_only = request.reduce_only
     log.outcome = outcome
-    action = request.action
-    request_done(sim)
-    answer(sim, market, slot, local_ns, outcome, action, tick, done, left, market.cash - cash, market.paid_fees - fees)
 
 
 @njit(cache=True)

@@ -19,6 +19,7 @@ from slipstream.lob.bits import MAX_LEVELS
 from slipstream.lob.record import sources_mark
 from slipstream.lob.replay.delay import LATENCY_DTYPE, TABLE_DTYPE
 from slipstream.lob.replay.fee_tiers import FEES_DTYPE, VOLUME_DTYPE
+from slipstream.lob.replay.rows import ROW_FIELDS
 
 MARKETS = 32
 ORDERS = 256
@@ -62,7 +63,7 @@ def _fields(kind: Any, names: str) -> list[Any]:
 
 
 QUOTE_DTYPE = np.dtype(
-    _fields(_i8, "bid_tick bid_lots ask_tick ask_lots trade_tick trade_lots trade_side event_ns recv_ns")
+    _fields(_i8, "bid_tick bid_lots ask_tick ask_lots event_ns recv_ns trade_tick trade_lots trade_side")
 )
 """The best prices of a market as heard (tick -1: none), its last trade, and the two times of the last row heard."""
 GRID_DTYPE = np.dtype([("tick_size", _f8), ("decimals", _i8), ("lot_size", _f8)])
@@ -116,14 +117,12 @@ SAMPLE_DTYPE = np.dtype(
 """What was known here of one market every `sim.sample_ns`; cash, fees and funding of that market alone."""
 NEWS_DTYPE = np.dtype(
     [
-        *_fields(_i8, "local_ns exch_ns lots bid_lots ask_lots"),
-        ("paid", _f8),
-        *_fields(_i4, "tick bid_tick ask_tick"),
-        *_fields(_i1, "kind side"),
-        ("spare", np.int16),
+        *_fields(_i8, "bid_tick bid_lots ask_tick ask_lots event_ns recv_ns"),  # as in QUOTE_DTYPE
+        *ROW_FIELDS[2:],
     ]
 )
-"""A row on its way to us: 64 bytes, a cache line."""
+"""A row on its way to us: 64 bytes, a cache line. What lies here as it lies where it comes from and goes to is copied
+at one go (`stride.copy`)."""
 SIDE_DTYPE = np.dtype(
     [
         # level of a tick = origin + sign * tick: on both sides the higher level is the better price
@@ -151,12 +150,14 @@ MARKET_DTYPE = np.dtype(
         *_fields(_f8, "cash paid_fees funding"),
         ("sides", SIDE_DTYPE, (2,)),  # bids, asks
         ("news", NEWS_DTYPE, (NEWS,)),
+        ("paid", _f8, (NEWS,)),  # what each of them, if it is of FUNDING, paid us
     ]
 )
 SIM_DTYPE = np.dtype(
     [
         # what a strategy reads
-        *_fields(_i8, "now_ns event more market kind side tick lots left slot outcome"),
+        *ROW_FIELDS[2:],
+        *_fields(_i8, "now_ns event more left slot outcome"),
         ("cash", _f8),
         ("quotes", QUOTE_DTYPE, (MARKETS,)),
         ("position", _i8, (MARKETS,)),

@@ -28,7 +28,7 @@ def recentre(sim: Any, market: Any, tick: int) -> int:
     lost = 0
     for side in market["sides"]:
         move = int(side["sign"]) * shift
-        held = np.flatnonzero(side["lots"])
+        held = _held(side)
         lots = side["lots"][held].copy()
         side["lots"][held] = 0
         to = held + move
@@ -46,6 +46,14 @@ def recentre(sim: Any, market: Any, tick: int) -> int:
         _move_own(sim, side, move)
     market["base"] = base
     return lost
+
+
+def _held(side: Any) -> Any:
+    """The levels that hold lots, from the bitmap: the window itself is mostly memory that was never touched."""
+    words = np.flatnonzero(side["bits0"])
+    bits = np.unpackbits(side["bits0"][words].astype("<u8").view(np.uint8), bitorder="little")
+    at = np.flatnonzero(bits)
+    return words[at >> 6] * 64 + (at & 63)
 
 
 def _mark(side: Any, levels: Any) -> None:

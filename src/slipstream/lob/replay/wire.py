@@ -8,7 +8,7 @@ from numba import njit
 
 from slipstream.lob.replay.delay import RECORDED, arrival
 from slipstream.lob.replay.record import ALO, ANSWERS, CANCEL, NEVER, REQUESTS
-from slipstream.lob.replay.stride import step
+from slipstream.lob.replay.stride import copy, step
 
 
 @njit(cache=True)
@@ -20,23 +20,6 @@ def look_ahead(sim: Any) -> None:
 @njit(cache=True)
 def _before(a: Any, due_ns: int, rank: int) -> bool:
     return a.due_ns < due_ns or (a.due_ns == due_ns and a.rank <= rank)
-
-
-@njit(cache=True)
-def _copy_request(to: Any, of: Any) -> None:
-    to.due_ns = of.due_ns
-    to.rank = of.rank
-    to.arrive_ns = of.arrive_ns
-    to.sent_ns = of.sent_ns
-    to.action = of.action
-    to.slot = of.slot
-    to.id = of.id
-    to.market = of.market
-    to.side = of.side
-    to.tick = of.tick
-    to.lots = of.lots
-    to.tif = of.tif
-    to.reduce_only = of.reduce_only
 
 
 @njit(cache=True)
@@ -70,9 +53,9 @@ def send(sim: Any, first: Any) -> bool:
             earlier = sim.requests[(at - 1) & (REQUESTS - 1)]
             if _before(earlier, request.due_ns, request.rank):
                 break
-            _copy_request(sim.requests[at & (REQUESTS - 1)], earlier)
+            copy(sim.requests[at & (REQUESTS - 1)], earlier)
             at -= 1
-        _copy_request(sim.requests[at & (REQUESTS - 1)], request)
+        copy(sim.requests[at & (REQUESTS - 1)], request)
         sim.requests_tail = tail + 1
     sim.n_outbox = 0
     sim.arrival_ns = sim.requests[sim.requests_head & (REQUESTS - 1)].due_ns
@@ -84,6 +67,8 @@ def request_done(sim: Any) -> None:
     """The first request has been executed."""
     sim.requests_head += 1
     if sim.requests_head == sim.requests_tail:
+        sim.requests_head = 0  # what is used stays near
+        sim.requests_tail = 0
         sim.arrival_ns = NEVER
     else:
         sim.arrival_ns = sim.requests[sim.requests_head & (REQUESTS - 1)].due_ns
@@ -119,17 +104,7 @@ def answer(
     while at > sim.answers_head and sim.answers[(at - 1) & (ANSWERS - 1)].local_ns > local_ns:
         earlier = sim.answers[(at - 1) & (ANSWERS - 1)]
         to = sim.answers[at & (ANSWERS - 1)]
-        to.local_ns = earlier.local_ns
-        to.slot = earlier.slot
-        to.market = earlier.market
-        to.outcome = earlier.outcome
-        to.action = earlier.action
-        to.side = earlier.side
-        to.tick = earlier.tick
-        to.lots = earlier.lots
-        to.left = earlier.left
-        to.paid = earlier.paid
-        to.fee = earlier.fee
+        copy(to, earlier)
         at -= 1
     row = sim.answers[at & (ANSWERS - 1)]
     row.local_ns = local_ns
