@@ -18,6 +18,7 @@ from slipstream.execution.kernel import Kernel
 from slipstream.lob.replay import delay
 from slipstream.lob.replay.replay import Replay
 from slipstream.lob.replay.terms import MarketTerms
+from slipstream.model.cloid import pod_prefix
 from slipstream.model.commands import Command, Modify, Place
 from slipstream.model.errors import ConfigError
 from slipstream.model.events import AccountState, Ack, Budget, Disconnect, Event, Reconnect
@@ -86,7 +87,7 @@ def tick_parity(journal: Journal, window_ns: int = WINDOW_NS) -> tuple[list[Tick
             skipped.append(f"run {session.run}: its prices were pruned")
             continue
         steps = ((event, commands) for _, event, commands in journal.read(session.seq, stop=stop))
-        retold = retell(session, steps, journal.name)
+        retold = retell(session, steps, journal.name, first=number == 0)
         if isinstance(retold, str):
             skipped.append(f"run {session.run}: {retold}")
         else:
@@ -94,8 +95,23 @@ def tick_parity(journal: Journal, window_ns: int = WINDOW_NS) -> tuple[list[Tick
     return found, skipped
 
 
-def retell(session: Session, steps: Iterable[tuple[Event, Sequence[Command]]], name: str) -> Retold | str:
-    """Run a session again and make its tape; or why it cannot be. Raises ConfigError: it decides otherwise now."""
+def is_flat(session: Session, account: AccountState, coins: tuple[str, ...], *, first: bool) -> bool:
+    """Whether a run began with nothing of its own. What other pods hold on the same account is not its own; what an
+    earlier run left to it is, and cannot be told apart from theirs.
+    """
+    prefix = pod_prefix(session.slug)
+    mine = session.config.owns_account or not first
+    held = mine and any(position.coin in coins for position in account.positions)
+    return not held and not any(order.cloid.startswith(prefix) for order in account.orders)
+
+
+def retell(
+    session: Session, steps: Iterable[tuple[Event, Sequence[Command]]], name: str, *, first: bool = True
+) -> Retold | str:
+    """Run a session again and make its tape; or why it cannot be. ``first``: no run of the pod came before it.
+
+    Raises ConfigError: it decides otherwise now.
+    """
     kernel = kernel_of(session)
     coins = tuple(_brawler(kernel).makers)
     perps = {perp.coin: perp for perp in session.instruments}
@@ -113,7 +129,7 @@ def retell(session: Session, steps: Iterable[tuple[Event, Sequence[Command]]], n
     for event, recorded in steps:
         if isinstance(event, AccountState) and event.complete and not opened:
             opened = True
-            if event.positions or event.orders:
+            if not is_flat(session, event, coins, first=first):
                 return "it began with a position or orders; a tape begins flat"
             aside.append((kernel.desk.now_ns, event))
         elif isinstance(event, Reconnect | Disconnect):
