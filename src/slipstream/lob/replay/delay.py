@@ -72,15 +72,18 @@ def _interpolated(latency: Any, table: Any, now_ns: int) -> int:
     return int(slope * float(now_ns - here_ns)) + here
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def delay(latency: Any, table: Any, now_ns: int) -> int:
     """Nanoseconds that a message sent at ``now_ns`` takes, never fewer than 0 nor more than `MAX_DELAY_NS`.
 
     ``table`` is the run's array of `TABLE_DTYPE`, of which a TABLE record has its own rows. A LOGNORMAL one draws.
     """
-    if latency.kind == CONSTANT:
-        taken = int(latency.a)
-    elif latency.kind == RECORDED:
+    return int(latency.a) if latency.kind == CONSTANT else _varying(latency, table, now_ns)
+
+
+@njit(cache=True)
+def _varying(latency: Any, table: Any, now_ns: int) -> int:
+    if latency.kind == RECORDED:
         taken = latency.recorded_ns + int(latency.a)
     elif latency.kind == LOGNORMAL:
         radius = math.sqrt(-2.0 * math.log(uniform(latency)))

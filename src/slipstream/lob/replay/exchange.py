@@ -234,10 +234,11 @@ def act(sim: Any, first: Any, rows: Any, n: int, at: int) -> tuple[int, int]:
         market = step(first, m)
         kind = row.kind & KIND
         paid = 0.0
+        # found before the kind is looked at, which cannot be foreseen: what a buyer takes from are the asks
+        bids, asks = market.sides[0], market.sides[1]
+        side, other = (bids, asks) if (row.side > 0) != (kind == TRADE) else (asks, bids)
+        level = side.origin + side.sign * row.tick
         if kind == DEPTH:
-            bids, asks = market.sides[0], market.sides[1]
-            side, other = (bids, asks) if row.side > 0 else (asks, bids)
-            level = side.origin + side.sign * row.tick
             if level < 1 or level >= LEVELS:
                 if matters(market, side, row.tick) and row.lots > 0:
                     code = RECENTRE
@@ -254,10 +255,8 @@ def act(sim: Any, first: Any, rows: Any, n: int, at: int) -> tuple[int, int]:
             if seq_of(row) >= 0:
                 market.last_seq = max(market.last_seq, seq_of(row))
         elif kind == TRADE:
-            side = market.sides[1 if row.side > 0 else 0]
-            limit = side.origin + side.sign * row.tick
-            if side.own_best >= limit:
-                hit(sim, market, side, limit, row.lots, ns)
+            if side.own_best >= level:
+                hit(sim, market, side, level, row.lots, ns)
         else:
             before = market.funding
             code = rare_row(sim, market, row)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -61,19 +60,9 @@ class Outcome:
 
 
 def _zeroed(count: int, dtype: np.dtype[Any]) -> npt.NDArray[np.void]:
-    """Zeroed records in pages of the ordinary size: NumPy asks for huge ones, one for every few scattered fields.
-
-    Only the logs at the end of a run's record, which are filled from the front, do better with huge ones: a page that
-    is touched for the first time costs more than the fills that it takes.
-    """
+    """Zeroed records in pages of the ordinary size: NumPy asks for huge ones, one for every few scattered fields."""
     memory = mmap.mmap(-1, count * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    rows: Rows = np.frombuffer(memory, dtype=dtype)
-    if dtype == SIM_DTYPE and hasattr(mmap, "MADV_HUGEPAGE"):
-        at = rows["fills"].__array_interface__["data"][0] - rows.__array_interface__["data"][0]
-        at -= at % mmap.PAGESIZE
-        with suppress(OSError):  # a kernel without huge pages is slower by their absence, no more
-            memory.madvise(mmap.MADV_HUGEPAGE, at, rows.nbytes - at)
-    return rows
+    return np.frombuffer(memory, dtype=dtype)
 
 
 @cache

@@ -35,11 +35,8 @@ def _shared(to: Any, of: Any) -> list[tuple[int, int, int]]:
     """(offset in ``to``, offset in ``of``, bytes) of the fields of one name and type, neighbours together."""
     runs: list[tuple[int, int, int]] = []
     for name, field in sorted(to.fields.items(), key=lambda item: int(item[1].offset)):
-        if (
-            not isinstance(field.type, types.Integer | types.Float)
-            or name not in of.fields
-            or of.fields[name].type != field.type
-        ):
+        number = isinstance(field.type, types.Integer | types.Float)
+        if not number or name not in of.fields or of.fields[name].type != field.type:
             continue
         size = field.type.bitwidth // 8
         if runs and runs[-1][0] + runs[-1][2] == field.offset and runs[-1][1] + runs[-1][2] == of.offset(name):
