@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from small_sweep import Inline, market, same, swept
 
 from slipstream.model.errors import ConfigError
 from slipstream.simulation.sweep.executor import Executor, WorkerLost, make_executor
+from slipstream.simulation.sweep.pool import PoolExecutor
 
 HERE = Path(__file__).parent
 NAME = "sweep_jobs"
@@ -180,3 +182,25 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_pool_that_closes_while_a_worker_is_started_is_opened_anew(
+    jobs: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dying worker makes the pool close its pipes; a worker that is being started then finds them closed."""
+    executor = PoolExecutor(1)
+    begin, failed = ProcessPoolExecutor.submit, list[bool]()
+
+    def submit(self: ProcessPoolExecutor, *args: object) -> object:
+        if not failed:
+            failed.append(True)
+            raise OSError("handle is closed")
+        return begin(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit)
+    try:
+        job = jobs.Job(3)  # type: ignore[attr-defined]
+        assert list(executor.run(WORK, [job])) == [(0, jobs.think(job))]  # type: ignore[attr-defined]
+    finally:
+        executor.close()
+    assert failed

@@ -74,7 +74,7 @@ class PoolExecutor:
         tries[place] += 1
         try:
             under_way[self._open(work).submit(call, work, jobs[place])] = place
-        except BrokenProcessPool:  # a worker died between two jobs
+        except (BrokenProcessPool, OSError):  # a worker died between two jobs, or while another was to be started
             self.close()
             under_way[self._open(work).submit(call, work, jobs[place])] = place
 
