@@ -42,7 +42,7 @@ from slipstream.lob.replay.record import (
     TOO_LATE,
     WOULD_TRADE,
 )
-from slipstream.lob.replay.wire import answer, answer_ns, request_done
+from slipstream.lob.replay.wire import answer, answer_ns, note, request_done
 
 OWN = 1  # owner of a strategy's orders in a book
 
@@ -194,22 +194,8 @@ def execute(sim: Any, market: Any, book: Any, s: Any, tradable: bool) -> None:
         outcome = _enter(sim, market, book, s, slot, tick, lots, local_ns)
     if outcome == ACCEPTED and action == MODIFY:
         outcome = MODIFIED
-    log = sim.sent[sim.n_sent]
-    sim.n_sent += sim.log_sent
-    log.sent_ns = request.sent_ns
-    log.arrive_ns = request.arrive_ns
-    log.exch_ns = ns
-    log.answer_ns = local_ns
-    log.market = request.market
-    log.slot = slot
-    log.order = request.id
-    log.action = action
-    log.side = request.side
-    log.tick = tick
-    log.lots = lots
-    log.tif = request.tif
-    log.reduce_only = request.reduce_only
-    log.outcome = outcome
+    if sim.log_sent != 0:
+        note(sim, request, ns, local_ns, outcome)
     done = abs(market.position - held)
     left = order_left(book, order.book_level) if order.resting != 0 else 0
     request_done(sim)

@@ -31,7 +31,7 @@ from slipstream.lob.replay.record import (
     WOULD_TRADE,
 )
 from slipstream.lob.replay.stride import step
-from slipstream.lob.replay.wire import answer, answer_ns, request_done
+from slipstream.lob.replay.wire import answer, answer_ns, note, request_done
 
 
 @njit(cache=True)
@@ -59,31 +59,10 @@ def execute(sim: Any, first: Any) -> None:
         outcome = MODIFIED
     left = order.book_left if order.resting != 0 else 0
     if sim.log_sent != 0:
-        _log(sim, request, ns, local_ns, outcome)
+        note(sim, request, ns, local_ns, outcome)
     action = request.action
     request_done(sim)
     answer(sim, market, slot, local_ns, outcome, action, tick, done, left, market.cash - cash, market.paid_fees - fees)
-
-
-@njit(cache=True)
-def _log(sim: Any, request: Any, ns: int, local_ns: int, outcome: int) -> None:
-    """Note a request and what became of it."""
-    log = sim.sent[sim.n_sent]
-    sim.n_sent += 1
-    log.sent_ns = request.sent_ns
-    log.arrive_ns = request.arrive_ns
-    log.exch_ns = ns
-    log.answer_ns = local_ns
-    log.market = request.market
-    log.slot = request.slot
-    log.order = request.id
-    log.action = request.action
-    log.side = request.side
-    log.tick = request.tick
-    log.lots = request.lots
-    log.tif = request.tif
-    log.reduce_only = request.reduce_only
-    log.outcome = outcome
 
 
 @njit(cache=True)

@@ -75,6 +75,27 @@ def request_done(sim: Any) -> None:
 
 
 @njit(cache=True)
+def note(sim: Any, request: Any, ns: int, local_ns: int, outcome: int) -> None:
+    """Write down a request and what became of it."""
+    log = sim.sent[sim.n_sent]
+    sim.n_sent += 1
+    log.sent_ns = request.sent_ns
+    log.arrive_ns = request.arrive_ns
+    log.exch_ns = ns
+    log.answer_ns = local_ns
+    log.market = request.market
+    log.slot = request.slot
+    log.order = request.id
+    log.action = request.action
+    log.side = request.side
+    log.tick = request.tick
+    log.lots = request.lots
+    log.tif = request.tif
+    log.reduce_only = request.reduce_only
+    log.outcome = outcome
+
+
+@njit(cache=True)
 def answer_ns(sim: Any, market: Any, ns: int) -> int:
     """When an answer that the exchange gives now is known here."""
     if market.response.kind == RECORDED:
