@@ -31,71 +31,64 @@ def leave_with_parent() -> None:
 
 
 class PoolExecutor:
-    """An `Executor` of ``workers`` processes, started anew whenever one of them dies.
+    """An `Executor` of ``workers`` processes, each started anew when it dies.
 
-    A death breaks the whole pool. Whatever was under way is then tried alone, so that the job that kills is told from
-    those that happened to be beside it.
+    Every worker is a pool of one. In a pool of several a death breaks them all, does not tell whose job it was, and
+    waits for ever if another worker is just being started (CPython's `ProcessPoolExecutor` ends those it knew of).
     """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self.deaths = 0
-        self._pool: ProcessPoolExecutor | None = None
+        self._pools: dict[int, ProcessPoolExecutor] = {}
 
     def run(self, work: str, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """See `Executor.run`."""
-        waiting, suspects = deque(range(len(jobs))), deque[int]()
-        tries = [0] * len(jobs)
-        under_way: dict[Future[Any], int] = {}
-        while waiting or suspects or under_way:
-            if suspects and not under_way:
-                self._submit(under_way, work, jobs, suspects.popleft(), tries)
-            while not suspects and waiting and len(under_way) < self.workers:
-                self._submit(under_way, work, jobs, waiting.popleft(), tries)
+        waiting, free = deque(range(len(jobs))), list(range(self.workers))
+        deaths = [0] * len(jobs)
+        under_way: dict[Future[Any], tuple[int, int]] = {}
+        while waiting or under_way:
+            while free and waiting:
+                worker, place = free.pop(), waiting.popleft()
+                under_way[self._submit(worker, work, jobs[place])] = worker, place
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-            broken = False
             for future in done:
-                place = under_way.pop(future)
+                worker, place = under_way.pop(future)
+                free.append(worker)
                 try:
                     result = future.result()
                 except BrokenProcessPool:
-                    broken = True
-                    suspects.append(place)
+                    self._end(worker)
+                    deaths[place] += 1
+                    if deaths[place] >= TRIES:
+                        raise WorkerLost(
+                            f"job {place} ended its worker {TRIES} times; give it more memory or leave it out"
+                        ) from None
+                    waiting.append(place)
                 else:
                     yield place, result
-            if broken:
-                suspects.extend(under_way.values())
-                under_way.clear()
-                self._died(suspects, tries)
 
-    def _submit(
-        self, under_way: dict[Future[Any], int], work: str, jobs: Sequence[Any], place: int, tries: list[int]
-    ) -> None:
-        tries[place] += 1
+    def _submit(self, worker: int, work: str, job: Any) -> Future[Any]:
         try:
-            under_way[self._open(work).submit(call, work, jobs[place])] = place
-        except (BrokenProcessPool, OSError):  # a worker died between two jobs, or while another was to be started
-            self.close()
-            under_way[self._open(work).submit(call, work, jobs[place])] = place
+            return self._open(worker, work).submit(call, work, job)
+        except (BrokenProcessPool, OSError):  # it died between two jobs, or its pipes were being closed
+            self._end(worker)
+            return self._open(worker, work).submit(call, work, job)
 
-    def _died(self, suspects: deque[int], tries: list[int]) -> None:
-        self.deaths += 1
-        self.close()
-        for place in suspects:
-            if tries[place] >= TRIES:
-                raise WorkerLost(f"job {place} ended its worker {TRIES} times; give it more memory or leave it out")
-
-    def _open(self, work: str) -> ProcessPoolExecutor:
-        if self._pool is None:
+    def _open(self, worker: int, work: str) -> ProcessPoolExecutor:
+        if worker not in self._pools:
             for name in SINGLE:
                 os.environ.setdefault(name, "1")
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload([work.partition(":")[0]])  # what is imported once need not be again
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=leave_with_parent)
-        return self._pool
+            self._pools[worker] = ProcessPoolExecutor(1, mp_context=context, initializer=leave_with_parent)
+        return self._pools[worker]
+
+    def _end(self, worker: int) -> None:
+        pool = self._pools.pop(worker, None)
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def close(self) -> None:
         """Let the workers go."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        for worker in list(self._pools):
+            self._end(worker)
