@@ -9,7 +9,7 @@ from numba import njit
 
 from slipstream.lob.replay import fee_tiers
 from slipstream.lob.replay.hook import price
-from slipstream.lob.replay.record import AS_TAKER, FILLS, HORIZONS, NEVER
+from slipstream.lob.replay.record import AS_TAKER, FILLS, NEVER
 from slipstream.lob.replay.stride import step
 
 ROOM = 1 << 13
@@ -61,9 +61,8 @@ def fill(sim: Any, market: Any, slot: int, tick: int, lots: int, why: int, ns: i
     row.mid = book_mid(sim, market)
     row.maker = maker
     row.why = why
-    for i in range(HORIZONS):
-        row.marks[i] = math.nan
     for i in range(sim.n_horizons):
+        sim.marks[sim.n_fills, i] = math.nan
         if sim.marked[i] == sim.n_fills:
             sim.mark_ns = min(sim.mark_ns, ns + sim.horizons[i])
     sim.n_fills += 1
@@ -81,7 +80,7 @@ def mark_fills(sim: Any, first: Any) -> None:
     for i in range(sim.n_horizons):
         at = sim.marked[i]
         while at < sim.n_fills and sim.fills[at].exch_ns + sim.horizons[i] <= now:
-            sim.fills[at].marks[i] = book_mid(sim, step(first, sim.fills[at].market))
+            sim.marks[at, i] = book_mid(sim, step(first, sim.fills[at].market))
             at += 1
         sim.marked[i] = at
         if at < sim.n_fills:

@@ -87,7 +87,6 @@ FILL_DTYPE = np.dtype(
     [
         *_fields(_i8, "exch_ns local_ns placed_ns accepted_ns order lots left position"),
         *_fields(_f8, "price fee queue_front mid"),
-        ("marks", _f8, (HORIZONS,)),
         *_fields(_i4, "tick bid_tick ask_tick"),
         *_fields(np.int16, "market slot"),
         ("maker", np.bool_),
@@ -96,8 +95,8 @@ FILL_DTYPE = np.dtype(
     ]
 )
 """One fill of ours. ``bid_tick``, ``ask_tick``, ``mid``: the exchange's book after the row that filled (mid in quote
-currency, NaN: a side is empty); ``marks``: mid at exch_ns + `sim.horizons` (NaN: not reached); ``queue_front``: lots
-ahead when it joined; ``position``: lots after it; ``fee`` in quote currency; ``why``: BY_QUEUE .. AS_TAKER."""
+currency, NaN: a side is empty); ``queue_front``: lots ahead when it joined; ``position``: lots after it; ``fee`` in
+quote currency; ``why``: BY_QUEUE .. AS_TAKER. Its mids later on are in `sim.marks`."""
 SENT_DTYPE = np.dtype(
     [
         *_fields(_i8, "sent_ns arrive_ns exch_ns answer_ns order lots"),
@@ -186,6 +185,7 @@ SIM_DTYPE = np.dtype(
         ("requests", REQUEST_DTYPE, (REQUESTS,)),
         ("answers", ANSWER_DTYPE, (ANSWERS,)),
         ("fills", FILL_DTYPE, (FILLS,)),
+        ("marks", _f8, (FILLS, HORIZONS)),  # mid at exch_ns + `horizons` of each of them, NaN: not reached
         ("sent", SENT_DTYPE, (SENT,)),
         ("samples", SAMPLE_DTYPE, (SAMPLES,)),
         (sources_mark(Path(__file__).parent), _i8),

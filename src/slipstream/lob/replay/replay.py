@@ -26,6 +26,8 @@ from slipstream.lob.replay.terms import MarketTerms, ReplayTerms, write_terms
 from slipstream.lob.replay.window import recentre
 
 Rows = npt.NDArray[np.void]
+_COUNTED = {"fills": "n_fills", "marks": "n_fills", "sent": "n_sent", "samples": "n_samples"}
+"""The logs, and what counts their rows."""
 _ERRORS = {
     engine.RING_FULL: "more rows are on their way to us than the ring holds: is the delay of the feed in nanoseconds?",
     engine.REQUESTS_FULL: "more than 1024 requests are on their way to the exchange: is the entry delay right?",
@@ -43,12 +45,15 @@ class BadTape(ValueError):
 class Outcome:
     """What a replay came to: logs as structured arrays (`record`), totals by market, in lots and quote currency.
 
+    ``marks`` (fills, horizons): the mid so long after each fill, NaN where the run ended before or a side was empty.
+
     ``cash`` is without fees and funding; ``mids`` are the exchange's last ones (NaN: a side is empty). ``counters``:
     rows, wakes, fills, requests, `outside` (changes of levels too far from the best to be kept), `unmarked` (fills
     that had to be written out before their last horizon came).
     """
 
     fills: npt.NDArray[np.void]
+    marks: npt.NDArray[np.float64]
     sent: npt.NDArray[np.void]
     samples: npt.NDArray[np.void]
     counters: dict[str, int]
@@ -101,7 +106,7 @@ class Replay:
         self._hook = idle if hook is None else hook
         self._row = row
         self._run = compiled(row)
-        self._logs: dict[str, list[npt.NDArray[np.void]]] = {"fills": [], "sent": [], "samples": []}
+        self._logs: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _COUNTED}
         self._unmarked = 0
         self._chunk: Rows | None = None
         write_terms(self.sim, self.markets, markets, self.terms)
@@ -139,6 +144,7 @@ class Replay:
         total = {name: self._log(name) for name in self._logs}
         return Outcome(
             fills=total["fills"],
+            marks=total["marks"],
             sent=total["sent"],
             samples=total["samples"],
             counters={
@@ -197,17 +203,24 @@ class Replay:
         n = int(self.sim["n_horizons"])
         return int(self.sim["marked"][:n].min()) if n else int(self.sim["n_fills"])
 
-    def _log(self, name: str) -> npt.NDArray[np.void]:
+    def _log(self, name: str) -> npt.NDArray[Any]:
         """All of a log: where it never had to be drained, the run's own memory."""
-        rest = self.sim[name][: int(self.sim[f"n_{name}"])]
+        rest = self._held(name)[: int(self.sim[_COUNTED[name]])]
         return np.concatenate([*self._logs[name], rest]) if self._logs[name] else rest
+
+    def _held(self, name: str) -> npt.NDArray[Any]:
+        """The memory of a log; of marks, the columns in use."""
+        log: npt.NDArray[Any] = self.sim[name]
+        return log[:, : len(self.terms.horizons_ns)] if name == "marks" else log
 
     def _drain(self, name: str, count: int) -> None:
         """Take the first rows of a log out of it."""
-        log, n = self.sim[name], int(self.sim[f"n_{name}"])
-        if count:
-            self._logs[name].append(log[:count].copy())
-        log[: n - count] = log[count:n].copy()
-        self.sim[f"n_{name}"] = n - count
+        n = int(self.sim[_COUNTED[name]])
+        for each in ("fills", "marks") if name == "fills" else (name,):
+            log = self._held(each)
+            if count:
+                self._logs[each].append(log[:count].copy())
+            log[: n - count] = log[count:n].copy()
+        self.sim[_COUNTED[name]] = n - count
         if name == "fills":
             self.sim["marked"] = np.maximum(self.sim["marked"] - count, 0)

@@ -57,18 +57,19 @@ def told_of(
     scales: Sequence[Scale],
     *,
     fills: Rows,
+    marks: Floats,
     sent: Rows,
     samples: Rows,
     funding: Floats,
     horizons_ns: Sequence[int],
     end_ns: int,
 ) -> Told:
-    """A run's logs (`FILL_DTYPE`, `SENT_DTYPE`, `SAMPLE_DTYPE`) as money.
+    """A run's logs (`FILL_DTYPE` with its marks, `SENT_DTYPE`, `SAMPLE_DTYPE`) as money.
 
     What is known here at ``end_ns`` is what the exchange knows: no fill is left out. Raises ValueError where no sample
     was taken.
     """
-    made = fills_of(scales, fills, tuple(horizons_ns))
+    made = fills_of(scales, fills, marks, tuple(horizons_ns))
     lots = np.array([scale.lot for scale in scales])
     asked = Requests(
         market=sent["market"].astype(np.int64),
@@ -81,9 +82,10 @@ def told_of(
     return Told(coins=tuple(coins), fills=made, samples=seen, requests=asked)
 
 
-def fills_of(scales: Sequence[Scale], fills: Rows, horizons_ns: tuple[int, ...]) -> Fills:
+def fills_of(scales: Sequence[Scale], fills: Rows, marks: Floats, horizons_ns: tuple[int, ...]) -> Fills:
     """The log of fills as money, in the exchange's order."""
-    fills = fills[np.argsort(fills["exch_ns"], kind="stable")]
+    order = np.argsort(fills["exch_ns"], kind="stable")
+    fills, marks = fills[order], marks[order]
     lot = np.array([scale.lot for scale in scales])[fills["market"]]
     maker = fills["maker"].astype(np.bool_)
     return Fills(
@@ -99,7 +101,7 @@ def fills_of(scales: Sequence[Scale], fills: Rows, horizons_ns: tuple[int, ...])
         maker=maker,
         queue=np.where(maker, np.maximum(fills["queue_front"], 0.0) * lot, np.nan),
         mid=fills["mid"].astype(np.float64),
-        marks=fills["marks"][:, : len(horizons_ns)].astype(np.float64),
+        marks=marks.astype(np.float64),
         horizons_ns=horizons_ns,
     )
 

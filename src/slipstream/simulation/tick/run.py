@@ -64,6 +64,7 @@ def told(markets: Sequence[MarketTerms], homes: int, terms: ReplayTerms, outcome
     return told_of(
         [one.name for one in chosen],
         scales,
+        marks=outcome.marks[outcome.fills["market"] < homes],
         funding=outcome.funding[:homes],
         horizons_ns=terms.horizons_ns,
         end_ns=end_ns,
