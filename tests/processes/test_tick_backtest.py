@@ -47,6 +47,24 @@ def test_the_pods_own_kernel_runs_on_the_same_tapes(folder: Path) -> None:
     assert record.stamps[-1] <= (START + 73 * SECOND) // 1_000_000
 
 
+def test_a_parameter_reaches_the_symbol_that_has_its_own(folder: Path) -> None:
+    """The compiled form, the pod's kernel and the naive maker trade alike whoever gave the width, and it is said."""
+    plain = request(folder)
+    assert plain.config is not None
+    own = plain.config.with_name("own.yml")
+    own.write_text(plain.config.read_text().replace("max_inventory: 0.2", "max_inventory: 0.2, base_spread: 0.01"))
+    wide = replace(plain, config=own)
+    for run, changes in ((backtest, {}), (backtest, {"kernel": True, "hours": 0.02}), (backtest_naive, {})):
+        wanted = run(replace(plain, **changes), quiet=True)
+        alone = run(replace(wide, **changes), quiet=True)
+        assert not np.array_equal(alone.equity, wanted.equity) and not any("own of" in x for x in alone.assumptions)
+        for key in ("base_spread", "symbols.ETH.base_spread"):
+            found = run(replace(wide, **changes, overrides={key: 0.0004}), quiet=True)
+            assert np.array_equal(found.equity, wanted.equity), (run, key)
+            said = [line for line in found.assumptions if line.endswith("the config's own of ETH 0.01")]
+            assert len(said) == (key == "base_spread")
+
+
 def test_funding_of_a_file_is_settled_on_what_was_held(folder: Path, tmp_path: Path) -> None:
     plain = backtest_naive(request(folder), quiet=True)
     hour = START + 60 * SECOND

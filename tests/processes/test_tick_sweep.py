@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from slipstream.model.errors import ConfigError
-from slipstream.processes.sweep_run import SweepTerms
+from slipstream.processes.bar_market import settings_of
+from slipstream.processes.sweep_run import SweepTerms, with_values
 from slipstream.processes.tick_sweep import Tried, judged, points, run_tick_sweep
 from slipstream.processes.tick_sweep_report import as_plain, write_tick_sweep
 from slipstream.processes.tick_sweep_worker import Ran
@@ -78,6 +79,17 @@ def test_the_account_is_that_of_the_chosen_in_their_tests(tmp_path: Path) -> Non
     assert all(1 <= one.rank <= 6 for one in found.choices)
     assert "walk-forward" in found.record.assumptions[0]
     assert "IN SAMPLE" in judged(request(tmp_path), terms(0), tried, made(99, 0.0)).record.assumptions[0]
+
+
+def test_a_sweep_reaches_the_symbols_that_have_their_own_and_says_so(tmp_path: Path) -> None:
+    asked = request(tmp_path)
+    assert asked.config is not None
+    asked.config.write_text(asked.config.read_text().replace("order_size", "base_spread: 0.01, order_size"))
+    reached = [settings_of(with_values(asked, values)) for values in points(KNOBS, 1, 1)]
+    assert [config.terms[0].base_spread for config in reached] == [0.0004, 0.0008]  # type: ignore[attr-defined]
+    found = judged(asked, terms(), trials(6), made(99, 0.0))
+    assert any(line.endswith("the config's own of ETH 0.01") for line in found.record.assumptions)
+    assert not any("own of" in line for line in found.default.assumptions), "the config as it is keeps its own"
 
 
 def test_lists_make_a_grid_and_ranges_are_drawn_from_the_seed() -> None:

@@ -15,7 +15,7 @@ from slipstream.core.portfolio.periods import periods
 from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.core.stats.performance import drawdown, sharpe
 from slipstream.model.errors import ConfigError, SlipstreamError
-from slipstream.processes.backtest_request import BacktestRequest, parse_overrides, said
+from slipstream.processes.backtest_request import SET_HELP, BacktestRequest, parse_overrides, said
 from slipstream.strategies.registry import find
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run_backtest(request: BacktestRequest) -> BacktestRecord:
 def backtest(
     slug: Annotated[str, typer.Argument(help="The strategy: brawler, gradient, ...")],
     config: Annotated[Path | None, typer.Option(help="Config file; default: the strategy's sample.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="key=value instead of the config's.")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     bars: Annotated[
         Path | None, typer.Option(help="Bars (coin, ts, open, close, volume): Parquet, Feather, CSV, a lake.")
     ] = None,

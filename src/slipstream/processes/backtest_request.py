@@ -11,6 +11,8 @@ from slipstream.model.errors import ConfigError
 from slipstream.processes.tick_terms import TickTerms
 from slipstream.strategies.registry import Entry
 
+SET_HELP = "key=value instead of the config's, and of what its symbols have of their own; one's alone: symbols.SOL.KEY."
+
 
 class BacktestRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one strategy.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,7 +16,8 @@ from slipstream.data.catalogue import NAME as CATALOGUE
 from slipstream.data.streams import MS
 from slipstream.model.errors import ConfigError
 from slipstream.processes.backtest_request import BacktestRequest
-from slipstream.runtime.config import load
+from slipstream.runtime.config import load, read_yaml
+from slipstream.runtime.entries import own_values
 
 NO_MARKET = (
     "no market: give --bars FILE (coin, ts, open, close, volume), --returns-csv FILE (time, then one column of simple "
@@ -58,6 +60,23 @@ def settings_of(request: BacktestRequest) -> BaseModel:
     weighs = request.costs is not None and "costs" in model.model_fields
     overrides = {**request.overrides, "costs": str(request.costs)} if weighs else request.overrides
     return load(request.settings_path(), model, overrides=overrides)
+
+
+def replaced(request: BacktestRequest, keys: Iterable[str] = ()) -> tuple[str, ...]:
+    """What symbols say for themselves in the config and the request's overrides, or ``keys``, replaced: a line a key.
+
+    Raises ConfigError for a file that cannot be read.
+    """
+    path = request.settings_path()
+    if path is None:
+        return ()
+    by_key: dict[str, list[str]] = {}
+    for own in own_values(read_yaml(path), request.entry.config_model(), {*request.overrides, *keys}):
+        by_key.setdefault(own.key, []).append(f"{own.entry} {own.value}")
+    return tuple(
+        f"`{key}` as it was given is every symbol's: it took the place of the config's own of {', '.join(named)}"
+        for key, named in by_key.items()
+    )
 
 
 def market_of(request: BacktestRequest, config: BarConfig) -> Bars:

@@ -13,7 +13,7 @@ from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.model.errors import ConfigError
 from slipstream.pods import kernel_config
 from slipstream.processes.backtest_request import BacktestRequest
-from slipstream.processes.bar_market import settings_of
+from slipstream.processes.bar_market import replaced, settings_of
 from slipstream.processes.stepped_pod import SteppedPod
 from slipstream.strategies.brawler.config import BrawlerConfig
 from slipstream.strategies.brawler.strategy import Brawler
@@ -145,6 +145,7 @@ def record_of(
             "fees by the venue's schedule for a new account; funding by the venue's hourly settlement",
             "equity at the venue's mark price",
             *(seen if request.replay is not None else ()),
+            *replaced(request),
         ),
         settings=said,
         findings=(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from slipstream.model.errors import SlipstreamError
 from slipstream.processes.backtest import show
-from slipstream.processes.backtest_request import BacktestRequest, parse_overrides, said
+from slipstream.processes.backtest_request import SET_HELP, BacktestRequest, parse_overrides, said
 from slipstream.processes.sweep_run import SweepTerms
 from slipstream.processes.tick_terms import TickTerms
 from slipstream.simulation.sweep.executor import make_executor
@@ -34,7 +34,7 @@ def brawler_ticks(
     queue: Annotated[str, typer.Option(help="As of `slipstream backtest`.")] = "power3:3",
     fees: Annotated[str, typer.Option(help="As of `slipstream backtest`.")] = "venue",
     config: Annotated[Path | None, typer.Option(help="Config file; default: the sample.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="key=value instead of the config's.")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     growth: Annotated[Path | None, typer.Option(help="A .csv to show: how time and memory grow.")] = None,
     seed: Annotated[int, typer.Option(help="Of the market and of resamples.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes of the sweep.")] = 2,

@@ -16,7 +16,7 @@ from rich.table import Table
 from slipstream.core.portfolio.periods import periods
 from slipstream.model.errors import ConfigError, SlipstreamError
 from slipstream.processes.backtest import show, with_ticks
-from slipstream.processes.backtest_request import BacktestRequest, parse_overrides, said
+from slipstream.processes.backtest_request import SET_HELP, BacktestRequest, parse_overrides, said
 from slipstream.processes.gradient_report import when_text
 from slipstream.processes.sweep_run import STORAGE, Sweep, SweepTerms, run_sweep
 from slipstream.processes.sweep_worker import Objective
@@ -28,9 +28,11 @@ from slipstream.strategies.registry import find
 
 def sweep(
     slug: Annotated[str, typer.Argument(help="gradient, template, ...; on ticks: brawler.")],
-    param: Annotated[list[str] | None, typer.Option(help="key=low:high[:int][:log] or key=a,b,c.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="key=low:high[:int][:log] or key=a,b,c; keys as of --set.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Config file; default: the strategy's sample.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="key=value instead of the config's.")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)] = None,
     bars: Annotated[Path | None, typer.Option(help="Bars (coin, ts, open, close, volume): a file, a lake.")] = None,
     funding: Annotated[Path | None, typer.Option(help="Funding (coin, ts, rate): a file, a lake.")] = None,
     returns_csv: Annotated[Path | None, typer.Option(help="Time, then one column of simple returns a coin.")] = None,

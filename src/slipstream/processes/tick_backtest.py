@@ -20,7 +20,7 @@ from slipstream.lob.replay.terms import ReplayTerms
 from slipstream.model.errors import ConfigError
 from slipstream.pods import kernel_config
 from slipstream.processes.backtest_request import BacktestRequest
-from slipstream.processes.bar_market import settings_of
+from slipstream.processes.bar_market import replaced, settings_of
 from slipstream.processes.tick_market import HOUR_NS, Markets, open_markets
 from slipstream.processes.tick_strategies import brawler_of, naive_of, sample_ns
 from slipstream.processes.tick_terms import TickTerms, stated
@@ -77,7 +77,7 @@ def _backtest(request: BacktestRequest, *, naive: bool, quiet: bool) -> TickReco
         slug=slug,
         title=title,
         capital=capital,
-        assumptions=(how(request, naive), *words_of(terms)),
+        assumptions=(how(request, naive), *words_of(terms), *replaced(request)),
         settings=settings(request, terms, config),
         findings=findings,
     )

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from slipstream.core.portfolio.record import BacktestRecord
 from slipstream.model.errors import ConfigError
 from slipstream.processes.backtest_request import BacktestRequest
+from slipstream.processes.bar_market import replaced
 from slipstream.processes.sweep_run import SweepTerms, check_knobs, with_values
 from slipstream.processes.sweep_worker import Objective, score_of
 from slipstream.processes.tick_backtest import CAPITAL, checked, words_of
@@ -149,7 +150,10 @@ def judged(request: BacktestRequest, terms: SweepTerms, tried: Sequence[Tried], 
         tried=tuple(tried),
         choices=choices,
         record=stitched(
-            request, [(by_number[one.trial], span) for one, span in zip(choices, spans, strict=True)], terms.folds > 0
+            request,
+            [(by_number[one.trial], span) for one, span in zip(choices, spans, strict=True)],
+            terms.folds > 0,
+            [knob.key for knob in terms.knobs],
         ),
         default=stitched(request, [(default, span) for span in spans], None),
         matrix=np.column_stack([one.ran.pnl[cut] / capital for one in kept]),
@@ -192,8 +196,10 @@ def _choose(
     )
 
 
-def stitched(request: BacktestRequest, parts: Sequence[tuple[Ran, slice]], walked: bool | None) -> BacktestRecord:
-    """The account of the parts, one behind the other. ``walked`` None: of the config as it is."""
+def stitched(
+    request: BacktestRequest, parts: Sequence[tuple[Ran, slice]], walked: bool | None, keys: Sequence[str] = ()
+) -> BacktestRecord:
+    """The account of the parts, one behind the other. ``walked`` None: the config as it is. ``keys``: searched."""
     joined = {
         name: np.concatenate([getattr(ran, name)[span] for ran, span in parts])
         for name in ("stamps", "pnl", "gross", "net", "turnover", "fees", "funding")
@@ -218,7 +224,7 @@ def stitched(request: BacktestRequest, parts: Sequence[tuple[Ran, slice]], walke
         costs={"fee": joined["fees"]},
         funding=joined["funding"],
         coin_pnl={},
-        assumptions=(how, *words_of(request.tick)),
+        assumptions=(how, *words_of(request.tick), *replaced(request, keys)),
         settings={"strategy": request.entry.slug, "seed": request.seed},
     )
 

@@ -22,6 +22,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from slipstream.model.errors import ConfigError
+from slipstream.runtime.entries import of_entry, place_of, without_own
 
 Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[str | int, ...]
@@ -40,7 +41,8 @@ def load(
 ) -> Model:
     """Read a config file into a model.
 
-    ``overrides`` are flags by dotted key (``portfolio.gross_cap``); a value of None means the flag was not given.
+    ``overrides`` are flags by dotted key (``portfolio.gross_cap``); a value of None means the flag was not given. Of
+    models with named entries (`slipstream.runtime.entries`) a flag also means the entries that differ.
     ``env_prefix`` selects variables such as ``SLIPSTREAM_BRAWLER_PORTFOLIO__GROSS_CAP`` (two underscores descend).
     Variables count below the file, ``env_files`` (dotenv) below them. Raises ConfigError.
     """
@@ -53,12 +55,11 @@ def load(
     origins: dict[Loc, str] = {}
     merged = _from_env(variables, env_prefix, model, origins) if env_prefix else {}
     _merge(merged, _plain(document))
-    for key, value in (overrides or {}).items():
-        if value is not None:
-            loc = tuple(key.split("."))
-            _check_override(loc, model)
-            _put(merged, loc, value)
-            origins[loc] = f"flag --{key.replace('.', '-').replace('_', '-')}"
+    flags = {key: value for key, value in (overrides or {}).items() if value is not None}
+    without_own(merged, model, flags)
+    for key in sorted(flags, key=lambda flag: flag.count(".")):  # lists before their entries
+        loc = _put_flag(merged, tuple(key.split(".")), flags[key], model)
+        origins[loc] = f"flag --{key.replace('.', '-').replace('_', '-')}"
     try:
         return model.model_validate(merged)
     except ValidationError as error:
@@ -196,12 +197,27 @@ def _hint(key: object, known: Iterable[str], other: str = "") -> str:
     return f"; did you mean `{near[0]}`?" if near else f"; known keys here: {', '.join(names)}"
 
 
-def _check_override(loc: Loc, model: type[BaseModel]) -> None:
+def _put_flag(tree: dict[str, Any], loc: tuple[str, ...], value: Any, model: type[BaseModel]) -> Loc:
+    """Put a flag's value where it belongs; the place. Raises ConfigError."""
+    if not of_entry(model, loc):
+        _check_override(loc, model)
+        _put(tree, loc, value)
+        return loc
+    place = place_of(tree, model, loc)
+    entry, _ = _inner(_keys(model)[loc[0]])
+    assert entry is not None, "ENTRIES names a list of blocks"
+    _check_override(loc[2:], entry, loc[:2])
+    _put(tree[loc[0]][place], loc[2:], value)
+    return (loc[0], place, *loc[2:])
+
+
+def _check_override(loc: Loc, model: type[BaseModel], within: Loc = ()) -> None:
     known = _keys(model)
     for depth, key in enumerate(loc):
         if key not in known:
-            other = "" if depth else _elsewhere(key, model)
-            raise ConfigError(f"flag: unknown key `{_dotted(loc[: depth + 1])}`{_hint(key, known, other)}")
+            other = "" if depth or within else _elsewhere(key, model)
+            dotted = _dotted((*within, *loc[: depth + 1]))
+            raise ConfigError(f"flag: unknown key `{dotted}`{_hint(key, known, other)}")
         inner, held = _inner(known[str(key)])
         if inner is None or held != "one":
             return

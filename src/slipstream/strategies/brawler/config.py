@@ -6,7 +6,7 @@ A key of the quoting block stands at the top level for every symbol, or inside a
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, SecretStr, model_validator
@@ -158,6 +158,8 @@ class CandidateScreening(Block):
 
 class BrawlerConfig(Overrides):
     """The whole file."""
+
+    ENTRIES: ClassVar = ("symbols", "symbol")  # a flag of a symbol alone is symbols.SOL.base_spread
 
     version: int = 1
     symbols: Annotated[list[SymbolConfig], Field(min_length=1)]
