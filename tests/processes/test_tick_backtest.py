@@ -57,11 +57,11 @@ def test_a_parameter_reaches_the_symbol_that_has_its_own(folder: Path) -> None:
     for run, changes in ((backtest, {}), (backtest, {"kernel": True, "hours": 0.02}), (backtest_naive, {})):
         wanted = run(replace(plain, **changes), quiet=True)
         alone = run(replace(wide, **changes), quiet=True)
-        assert not np.array_equal(alone.equity, wanted.equity) and not any("own of" in x for x in alone.assumptions)
+        assert not np.array_equal(alone.equity, wanted.equity) and not any("replaces" in x for x in alone.assumptions)
         for key in ("base_spread", "symbols.ETH.base_spread"):
             found = run(replace(wide, **changes, overrides={key: 0.0004}), quiet=True)
             assert np.array_equal(found.equity, wanted.equity), (run, key)
-            said = [line for line in found.assumptions if line.endswith("the config's own of ETH 0.01")]
+            said = [line for line in found.assumptions if line.endswith("replaces what the config says of ETH (0.01)")]
             assert len(said) == (key == "base_spread")
 
 

@@ -88,8 +88,8 @@ def test_a_sweep_reaches_the_symbols_that_have_their_own_and_says_so(tmp_path: P
     reached = [settings_of(with_values(asked, values)) for values in points(KNOBS, 1, 1)]
     assert [config.terms[0].base_spread for config in reached] == [0.0004, 0.0008]  # type: ignore[attr-defined]
     found = judged(asked, terms(), trials(6), made(99, 0.0))
-    assert any(line.endswith("the config's own of ETH 0.01") for line in found.record.assumptions)
-    assert not any("own of" in line for line in found.default.assumptions), "the config as it is keeps its own"
+    assert any(line.endswith("replaces what the config says of ETH (0.01)") for line in found.record.assumptions)
+    assert not any("replaces" in line for line in found.default.assumptions), "the config as it is keeps its own"
 
 
 def test_lists_make_a_grid_and_ranges_are_drawn_from_the_seed() -> None:

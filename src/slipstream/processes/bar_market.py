@@ -72,9 +72,9 @@ def replaced(request: BacktestRequest, keys: Iterable[str] = ()) -> tuple[str, .
         return ()
     by_key: dict[str, list[str]] = {}
     for own in own_values(read_yaml(path), request.entry.config_model(), {*request.overrides, *keys}):
-        by_key.setdefault(own.key, []).append(f"{own.entry} {own.value}")
+        by_key.setdefault(own.key, []).append(f"{own.entry} ({own.value})")
     return tuple(
-        f"`{key}` as it was given is every symbol's: it took the place of the config's own of {', '.join(named)}"
+        f"`{key}` was given for every symbol, and replaces what the config says of {', '.join(named)}"
         for key, named in by_key.items()
     )
 
