@@ -29,8 +29,8 @@ YEAR_HOURS = 365.0 * 24.0
 
 def sweep_ticks(request: BacktestRequest, terms: SweepTerms, folder: Path, executor: Executor) -> TickSweep:
     """Run with a progress bar, write, show. Raises ConfigError, ValueError, OSError."""
-    count = 1 + len(points(terms.knobs, terms.search.trials, terms.search.seed))
     try:
+        count = 1 + len(points(terms.knobs, terms.search.trials, terms.search.seed))
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("runs over the ticks", total=count)
             found = run_tick_sweep(request, terms, executor, lambda: bar.advance(task))

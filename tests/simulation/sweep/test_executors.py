@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_sweep import Inline, market, same, swept
 
 from slipstream.model.errors import ConfigError
-from slipstream.simulation.sweep.executor import Executor, WorkerLost, make_executor
-from slipstream.simulation.sweep.pool import PoolExecutor
+from slipstream.simulation.sweep.executor import Executor, JobFailed, WorkerLost, make_executor
+from slipstream.simulation.sweep.pool import TRIES, PoolExecutor
+from slipstream.simulation.sweep.worker import LEAVE_SECONDS
 
 HERE = Path(__file__).parent
 NAME = "sweep_jobs"
@@ -146,34 +148,49 @@ def test_a_scheduler_that_is_not_there_is_said_in_time(monkeypatch: pytest.Monke
         make_executor("dask", 1, "tcp://127.0.0.1:1")
 
 
+OWNER = f"""
+import sys
+from slipstream.simulation.sweep.executor import make_executor
+import {NAME} as jobs
+if __name__ == "__main__":
+    hands = make_executor("local", 2)
+    try:
+        found = dict(hands.run("{NAME}:pid", [jobs.Job(k) for k in range(8)]))
+        print(*sorted(set(found.values())), flush=True)
+        list(hands.run("{WORK}", [jobs.Job(0, sys.argv[1], endless=True)]))
+    finally:
+        hands.close()
+"""
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked at in /proc")
 @pytest.mark.slow
-def test_no_worker_outlives_a_killed_owner(jobs: object, tmp_path: Path) -> None:
-    code = (
-        "import sys\n"
-        "from slipstream.simulation.sweep.executor import make_executor\n"
-        f"import {NAME} as jobs\n"
-        "if __name__ == '__main__':\n"
-        "    hands = make_executor('local', 2)\n"
-        f"    found = dict(hands.run('{NAME}:pid', [jobs.Job(k) for k in range(8)]))\n"
-        "    print(*sorted(set(found.values())), flush=True)\n"
-        "    sys.stdin.read()\n"
-    )
-    script = tmp_path / "owner.py"
-    script.write_text(code)
-    owner = subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
-    )
-    assert owner.stdout is not None
-    pids = [int(word) for word in owner.stdout.readline().split()]
-    assert pids and all(alive(pid) for pid in pids)
-    owner.kill()
-    owner.wait(10)
-    owner.stdout.close()
-    deadline = time.monotonic() + 20.0
-    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not [pid for pid in pids if alive(pid)]
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
+def test_no_worker_outlives_its_owner(jobs: object, tmp_path: Path, by: signal.Signals) -> None:
+    """Killed, or interrupted with all of its group as a terminal does: then without a word of the workers."""
+    script, begun = tmp_path / "owner.py", tmp_path / "begun"
+    script.write_text(OWNER)
+    command = [sys.executable, str(script), str(begun)]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=os.environ, start_new_session=True) as owner:
+        assert owner.stdout is not None and owner.stderr is not None
+        pids = [int(word) for word in owner.stdout.readline().split()]
+        assert pids and all(alive(pid) for pid in pids)
+        until(begun.exists)
+        if by is signal.SIGKILL:
+            owner.kill()
+        else:
+            os.killpg(owner.pid, by)
+        owner.wait(10)
+        until(lambda: not any(alive(pid) for pid in pids))
+        said = owner.stderr.read()
+    assert said.count("Traceback") == (by is signal.SIGINT), said
+
+
+def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
@@ -184,23 +201,60 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_a_pool_that_closes_while_a_worker_is_started_is_opened_anew(
-    jobs: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A dying worker makes the pool close its pipes; a worker that is being started then finds them closed."""
-    executor = PoolExecutor(1)
-    begin, failed = ProcessPoolExecutor.submit, list[bool]()
+@pytest.fixture
+def pool() -> Iterator[PoolExecutor]:
+    """Two workers, which must be gone a moment after they are let go."""
+    executor = PoolExecutor(2)
+    yield executor
+    began = time.monotonic()
+    executor.close()
+    assert time.monotonic() - began < LEAVE_SECONDS, "somebody had to be ended by force, or was waited for"
+    executor.close()
 
-    def submit(self: ProcessPoolExecutor, *args: object) -> object:
-        if not failed:
-            failed.append(True)
-            raise OSError("handle is closed")
-        return begin(self, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit)
+@pytest.mark.timeout(60)
+def test_what_nobody_waits_for_any_more_is_given_up(jobs: Any, pool: PoolExecutor) -> None:
+    """Beside a job that never ends: one that cannot be done, one that is all that was wanted, one of another run."""
+    endless, quick = jobs.Job(0, endless=True), jobs.Job(1)
+    with pytest.raises(ValueError, match="job 1 cannot be done"):
+        list(pool.run(WORK, [endless, jobs.Job(1, fails=True)]))
+    left = pool.run(WORK, [endless, quick])
+    assert next(left) == (1, jobs.think(quick))
+    assert results(pool, [quick, quick]) == [jobs.think(quick)] * 2
+    with pytest.raises(RuntimeError, match="another run has begun"):
+        next(left)
+    assert next(iter(pool.run(WORK, [endless, quick]))) == (1, jobs.think(quick))  # and closed while one is under way
+
+
+@pytest.mark.timeout(60)
+def test_what_cannot_be_shipped_is_said_and_no_worker_is_blamed(jobs: Any, pool: PoolExecutor) -> None:
+    before = set(results_of(pool, f"{NAME}:pid", [jobs.Job(k) for k in range(6)]))
+    with pytest.raises(JobFailed, match=r"a job raised Odd: 1 and 2\n(.|\n)*in odd"):
+        list(pool.run(f"{NAME}:odd", [jobs.Job(1)]))
+    with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+        list(pool.run(f"{NAME}:closure", [jobs.Job(1)]))
+    with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+        list(pool.run(WORK, [jobs.Job(1), lambda: None]))
+    with pytest.raises(AttributeError, match="absent") as caught:
+        list(pool.run(f"{NAME}:absent", [jobs.Job(1)]))
+    assert "in a worker:\nTraceback" in caught.value.__notes__[0]
+    after = set(results_of(pool, f"{NAME}:pid", [jobs.Job(k) for k in range(6)]))
+    assert before & after, "whoever had no part in it works on"
+
+
+@pytest.mark.timeout(60)
+def test_workers_that_die_between_two_jobs_are_no_job_s_fault(jobs: Any) -> None:
+    executor = PoolExecutor(TRIES)
     try:
-        job = jobs.Job(3)  # type: ignore[attr-defined]
-        assert list(executor.run(WORK, [job])) == [(0, jobs.think(job))]  # type: ignore[attr-defined]
+        pids = set(results_of(executor, f"{NAME}:pid", [jobs.Job(k) for k in range(TRIES)]))
+        assert len(pids) == TRIES
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not any(alive(pid) for pid in pids))
+        assert results(executor, [jobs.Job(3)]) == [jobs.think(jobs.Job(3))]
     finally:
         executor.close()
-    assert failed
+
+
+def results_of(executor: Executor, work: str, jobs: list[object]) -> list[int]:
+    return [result for _, result in executor.run(work, jobs)]

@@ -17,13 +17,18 @@ class WorkerLost(SlipstreamError):
     """A job ended its worker every time it was tried: too little memory, or a bug in native code."""
 
 
+class JobFailed(SlipstreamError):
+    """A job raised something that cannot be brought here as it is; what it was and where stands in the message."""
+
+
 class Executor(Protocol):
     """Computes jobs somewhere."""
 
     def run(self, work: str, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Place and result of every job, each once, in the order in which they finish.
 
-        A job whose worker died is computed again. Raises what a job raised, and WorkerLost.
+        A job whose worker died is computed again. Raises what a job raised (JobFailed where that cannot be shipped) and
+        WorkerLost. Jobs under way when it raises, or when the iterator is closed, are given up.
         """
         ...
 

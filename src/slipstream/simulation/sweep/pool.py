@@ -2,93 +2,90 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 from typing import Any
 
-from slipstream.simulation.sweep.executor import WorkerLost, call
+from slipstream.simulation.sweep.executor import WorkerLost
+from slipstream.simulation.sweep.worker import LEAVE_SECONDS, Worker, asking
 
 TRIES = 3
-# One thread a worker: as many workers as cores, and results that do not depend on how sums are split among threads.
-SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def leave_with_parent() -> None:
-    """In a worker: end when the process that owns the pool does, even if it was killed and could say nothing."""
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()
 
 
 class PoolExecutor:
-    """An `Executor` of ``workers`` processes, each started anew when it dies.
+    """An `Executor` of at most ``workers`` processes, which stay for the next run; another takes the place of the dead.
 
-    Every worker is a pool of one. In a pool of several a death breaks them all, does not tell whose job it was, and
-    waits for ever if another worker is just being started (CPython's `ProcessPoolExecutor` ends those it knew of).
+    Jobs that nobody waits for any more, as when another raised or whoever asked has gone, end with their workers.
     """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._pools: dict[int, ProcessPoolExecutor] = {}
+        self._idle: list[Worker] = []
+        self._busy: dict[Worker, int] = {}  # and the place of the job
+        self._turn = 0
 
     def run(self, work: str, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """See `Executor.run`."""
-        waiting, free = deque(range(len(jobs))), list(range(self.workers))
-        deaths = [0] * len(jobs)
-        under_way: dict[Future[Any], tuple[int, int]] = {}
-        while waiting or under_way:
-            while free and waiting:
-                worker, place = free.pop(), waiting.popleft()
-                under_way[self._submit(worker, work, jobs[place])] = worker, place
-            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-            for future in done:
-                worker, place = under_way.pop(future)
-                free.append(worker)
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
-                    self._end(worker)
-                    deaths[place] += 1
-                    if deaths[place] >= TRIES:
-                        raise WorkerLost(
-                            f"job {place} ended its worker {TRIES} times; give it more memory or leave it out"
-                        ) from None
-                    waiting.append(place)
-                else:
-                    yield place, result
-
-    def _submit(self, worker: int, work: str, job: Any) -> Future[Any]:
+        """See `Executor.run`. Raises RuntimeError when it is asked for more after another run began."""
+        self._abandon()
+        turn = self._turn
+        waiting, deaths = deque(range(len(jobs))), [0] * len(jobs)
         try:
-            return self._open(worker, work).submit(call, work, job)
-        except (BrokenProcessPool, OSError):  # it died between two jobs, or its pipes were being closed
-            self._end(worker)
-            return self._open(worker, work).submit(call, work, job)
+            while waiting or self._busy:
+                while waiting and len(self._busy) < self.workers:
+                    place = waiting.popleft()
+                    asked, worker = asking(work, jobs[place]), self._free(work)
+                    self._busy[worker] = place
+                    worker.begin(asked)
+                for worker in self._ready():
+                    place, reply = self._busy[worker], worker.reply()
+                    del self._busy[worker]
+                    if reply is None:
+                        worker.end()
+                        deaths[place] += 1
+                        waiting.append(place)
+                        _check(place, deaths[place])
+                        continue
+                    self._idle.append(worker)
+                    worked, value = reply
+                    if not worked:
+                        raise value
+                    yield place, value
+                    if turn != self._turn:
+                        raise RuntimeError("another run has begun on this executor, or it was closed")
+        finally:
+            if turn == self._turn:
+                self._abandon()
 
-    def _open(self, worker: int, work: str) -> ProcessPoolExecutor:
-        if worker not in self._pools:
-            for name in SINGLE:
-                os.environ.setdefault(name, "1")
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([work.partition(":")[0]])  # what is imported once need not be again
-            self._pools[worker] = ProcessPoolExecutor(1, mp_context=context, initializer=leave_with_parent)
-        return self._pools[worker]
+    def _free(self, work: str) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            worker.end()  # it died between two jobs
+        return Worker(work)
 
-    def _end(self, worker: int) -> None:
-        pool = self._pools.pop(worker, None)
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+    def _ready(self) -> list[Worker]:
+        """Those that are done or dead; waits for one."""
+        by_handle = {handle: worker for worker in self._busy for handle in worker.handles}
+        return list(dict.fromkeys(by_handle[handle] for handle in wait(list(by_handle))))  # type: ignore[index]
+
+    def _abandon(self) -> None:
+        """End the jobs under way: they are pure, and nobody waits for them."""
+        self._turn += 1
+        while self._busy:
+            worker, _ = self._busy.popitem()
+            worker.end()
 
     def close(self) -> None:
         """Let the workers go."""
-        for worker in list(self._pools):
-            self._end(worker)
+        self._abandon()
+        for worker in self._idle:
+            worker.let_go()
+        while self._idle:
+            self._idle.pop().end(LEAVE_SECONDS)
+
+
+def _check(place: int, deaths: int) -> None:
+    if deaths >= TRIES:
+        raise WorkerLost(f"job {place} ended its worker {TRIES} times; give it more memory or leave it out")
