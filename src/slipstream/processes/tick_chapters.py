@@ -142,7 +142,9 @@ def queue_chapter(found: Sequence[QueueStats]) -> Chapter:
     waits = tuple(
         {
             "coin": one.name,
-            "ahead when it joined, USD": _three(one.ahead, 0),
+            "ahead when it joined, USD": _three(one.joined, 0),
+            "filled, from short queues to long": " · ".join(_known(100.0 * part, 1, " %") for part in one.by_queue),
+            "ahead of those filled, USD": _three(one.ahead, 0),
             "from order to fill, s": _three(one.wait, 3),
             "from fill to knowing, ms": _three(one.news, 2, 1e3),
         }
@@ -153,7 +155,11 @@ def queue_chapter(found: Sequence[QueueStats]) -> Chapter:
         for one in found
         for reason, count in one.refused.items()
     )
-    lines = ("Of the waits: lower quartile, median, upper quartile, of orders that were filled.",)
+    lines = (
+        "Of what lay ahead and of the waits: lower quartile, median, upper quartile; the waits are those of orders that"
+        " were filled. Filled: the part of the orders that rested which was filled at all, by quarter of what lay ahead"
+        " of them.",
+    )
     return Chapter(
         title="Orders, queues and fills", lines=lines, tables=(rows, waits, refused), words=("coin", "request")
     )

@@ -80,6 +80,11 @@ def test_fills_come_after_their_orders_and_are_heard_later(hour: Outcome) -> Non
     assert (fills["local_ns"] == fills["exch_ns"] + 20 * MS).all()
     assert (fills["accepted_ns"] >= fills["placed_ns"] + 30 * MS).all()
     assert (fills["queue_front"] >= 0).all() and fills["queue_front"].max() > 0
+    joined = hour.sent[np.isfinite(hour.sent["queue_front"])]
+    assert set(joined["outcome"]) == {record.ACCEPTED, record.MODIFIED}
+    fronts = set(zip(joined["order"].tolist(), joined["exch_ns"].tolist(), joined["queue_front"].tolist(), strict=True))
+    made = fills[fills["maker"]]
+    assert set(zip(*(made[x].tolist() for x in ("order", "accepted_ns", "queue_front")), strict=True)) <= fronts
     marks = hour.marks[: len(fills) - 40]
     assert np.isfinite(marks).all()
     assert np.mean(fills["side"][:-40] * (marks[:, 0] - fills["price"][:-40])) < 0.01  # makers are picked off, not paid

@@ -86,4 +86,6 @@ def asked(fills: Fills) -> Requests:
         kind=np.array(["place"] * n + ["place", "cancel"]),
         outcome=np.array(["done"] * n + ["would cross", "done"]),
         size=np.concatenate([fills.size * 2.0, [1.0, 0.0]]),
+        order=np.concatenate([fills.order, [10**6, 10**6 + 1]]),
+        ahead=np.concatenate([fills.queue * fills.px, [np.nan, np.nan]]),
     )

@@ -1,5 +1,7 @@
 """Markouts, the split of profit and the queue figures, against accounts that are kept beside them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -82,8 +84,20 @@ def test_queue_figures_by_hand() -> None:
     assert np.isnan(quartiles(np.array([np.nan])).middle)
 
 
+def test_the_part_that_is_filled_by_what_lay_ahead() -> None:
+    run = told(12, 80, 1)
+    ahead = run.requests.ahead
+    only_short = np.where(ahead <= np.nanmedian(ahead), run.requests.order, -1)
+    (found,) = queue_stats(replace(run, requests=replace(run.requests, order=only_short)))
+    assert found.joined.count == 80 and found.joined.middle == pytest.approx(np.nanmedian(ahead))
+    short = np.argsort(ahead[:80])[:40]
+    makers = run.fills.maker[short]
+    assert found.by_queue == (makers[:20].mean(), makers[20:].mean(), 0.0, 0.0)
+
+
 def test_no_fills_no_figures() -> None:
     run = told(1, 0, 1)
     assert markouts(run.fills, np.random.Generator(np.random.PCG64(1))) == ()
     (only,) = queue_stats(run)
+    assert only.joined.count == 0 and np.isnan(only.by_queue).all() and len(only.by_queue) == 4
     assert only.fills == 0 and np.isnan(only.filled) and np.isnan(only.orders_a_fill)

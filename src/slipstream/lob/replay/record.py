@@ -100,13 +100,15 @@ quote currency; ``why``: BY_QUEUE .. AS_TAKER. Its mids later on are in `sim.mar
 SENT_DTYPE = np.dtype(
     [
         *_fields(_i8, "sent_ns arrive_ns exch_ns answer_ns order lots"),
+        ("queue_front", _f8),
         ("tick", _i4),
         *_fields(np.int16, "market slot"),
         *_fields(_i1, "action side tif reduce_only outcome"),
         ("spare", _i1, (3,)),
     ]
 )
-"""One request of ours: sent, arrived, executed (later only where blocks are on), answered, and what became of it."""
+"""One request of ours: sent, arrived, executed (later only where blocks are on), answered, and what became of it;
+``queue_front``: lots ahead of the order where it joined a level, else NaN."""
 SAMPLE_DTYPE = np.dtype(
     [
         *_fields(_i8, "ns market bid_tick ask_tick own_bid_tick own_ask_tick own_bid_lots own_ask_lots position"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from numba import njit
@@ -77,6 +78,7 @@ def request_done(sim: Any) -> None:
 @njit(cache=True)
 def note(sim: Any, request: Any, ns: int, local_ns: int, outcome: int) -> None:
     """Write down a request and what became of it."""
+    order = sim.orders[request.slot]
     log = sim.sent[sim.n_sent]
     sim.n_sent += 1
     log.sent_ns = request.sent_ns
@@ -90,6 +92,7 @@ def note(sim: Any, request: Any, ns: int, local_ns: int, outcome: int) -> None:
     log.side = request.side
     log.tick = request.tick
     log.lots = request.lots
+    log.queue_front = order.queue_front if order.resting != 0 and order.accepted_ns == ns else math.nan
     log.tif = request.tif
     log.reduce_only = request.reduce_only
     log.outcome = outcome

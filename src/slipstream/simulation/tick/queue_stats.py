@@ -7,11 +7,12 @@ from collections import Counter
 import msgspec
 import numpy as np
 
-from slipstream.simulation.tick.told import Flags, Floats, Requests, Told
+from slipstream.simulation.tick.told import Fills, Flags, Floats, Requests, Told
 
 PLACE, CANCEL, MODIFY = "place", "cancel", "modify"
 DONE = "done"
 QUARTERS = (0.25, 0.5, 0.75)
+QUARTERS_OF_QUEUE = 4
 
 
 class Quartiles(msgspec.Struct, frozen=True):
@@ -26,8 +27,10 @@ class Quartiles(msgspec.Struct, frozen=True):
 class QueueStats(msgspec.Struct, frozen=True, kw_only=True):
     """One market's orders. Sizes are base coin, queues USD, times s.
 
-    ``ahead`` is what lay in front of the orders that were filled when they joined their level; ``wait`` is the time
-    from our sending an order to each of its fills at the exchange, ``news`` from the fill to our knowing.
+    ``joined`` is what lay in front of the orders that came to rest when they did, ``ahead`` the same of those that were
+    filled; ``by_queue`` is the part of the former that was filled at all, by quarter of what lay in front, least first
+    (NaN: fewer than four). A change that joins a level anew counts as an order. ``wait`` is the time from our sending
+    an order to each of its fills at the exchange, ``news`` from the fill to our knowing.
     ``filled`` is the part of the size accepted that was filled, ``orders_filled`` the part of accepted orders with a
     fill. ``refused`` counts requests that were not done, by reason.
     """
@@ -43,6 +46,8 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True):
     orders_filled: float
     orders_a_fill: float
     requests_an_hour: float
+    joined: Quartiles
+    by_queue: tuple[float, ...]
     ahead: Quartiles
     wait: Quartiles
     news: Quartiles
@@ -85,11 +90,23 @@ def _stats(told: Told, name: str, asked: Flags, hit: Flags) -> QueueStats:
         else np.nan,
         orders_a_fill=int(places.sum()) / fills.count if fills.count else np.nan,
         requests_an_hour=float(asked.sum()) / told.hours,
+        joined=quartiles(requests.ahead[asked]),
+        by_queue=_by_queue(requests, fills, asked),
         ahead=quartiles(fills.queue * fills.px),
         wait=quartiles((fills.exch_ns - fills.placed_ns) / 1e9),
         news=quartiles((fills.known_ns - fills.exch_ns) / 1e9),
         refused=refusals(requests, asked),
     )
+
+
+def _by_queue(requests: Requests, fills: Fills, asked: Flags) -> tuple[float, ...]:
+    """The part of the orders that rested which a maker fill reached, by quarter of what lay in front."""
+    rested = np.flatnonzero(asked & np.isfinite(requests.ahead))
+    if rested.size < QUARTERS_OF_QUEUE:
+        return (np.nan,) * QUARTERS_OF_QUEUE
+    hit = np.isin(requests.order[rested], fills.order[fills.maker])
+    ranked = hit[np.argsort(requests.ahead[rested], kind="stable")]
+    return tuple(float(part.mean()) for part in np.array_split(ranked, QUARTERS_OF_QUEUE))
 
 
 def refusals(requests: Requests, asked: Flags) -> dict[str, int]:

@@ -77,9 +77,21 @@ def told_of(
         kind=KINDS[sent["action"]],
         outcome=outcomes(sent["outcome"]),
         size=sent["lots"] * lots[sent["market"]],
+        order=sent["order"].astype(np.int64),
+        ahead=_ahead(scales, sent),
     )
     seen = ended(samples_of(scales, samples), made, funding, end_ns)
     return Told(coins=tuple(coins), fills=made, samples=seen, requests=asked)
+
+
+def _ahead(scales: Sequence[Scale], sent: Rows) -> Floats:
+    """USD in front of each request's order where it joined a level, else NaN."""
+    out = np.full(sent.size, np.nan)
+    for k, scale in enumerate(scales):
+        mine = (sent["market"] == k) & np.isfinite(sent["queue_front"])
+        front = np.maximum(sent["queue_front"][mine], 0.0)
+        out[mine] = front * scale.lot * scale.prices(sent["tick"][mine].astype(np.int64))
+    return out
 
 
 def fills_of(scales: Sequence[Scale], fills: Rows, marks: Floats, horizons_ns: tuple[int, ...]) -> Fills:

@@ -117,6 +117,7 @@ class Requests:
     """What became of what was asked of the exchange, one entry a request.
 
     ``kind`` is "place", "cancel" or "modify"; ``outcome`` "done", or why not. ``size`` is what was asked, base coin.
+    ``order`` is the number by which fills name it; ``ahead`` is USD in front of it where it joined a level, else NaN.
     """
 
     market: Longs
@@ -124,6 +125,8 @@ class Requests:
     kind: npt.NDArray[np.str_]
     outcome: npt.NDArray[np.str_]
     size: Floats
+    order: Longs
+    ahead: Floats
 
 
 @dataclass(frozen=True, kw_only=True)
