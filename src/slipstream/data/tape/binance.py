@@ -49,13 +49,7 @@ class Symbol:
         window = min(WINDOW_S, terms.window_s)
         self.feed = Feed(steps, self.found, window_ns=int(window * SECOND), single_trades=trades)
         self.hearing = Hearing(terms, self.found)
-        self.writer = TapeWriter(
-            folder / market.name,
-            market,
-            packing="zstd" if terms.packed else "none",
-            format="binance",
-            replace=terms.replace,
-        )
+        self.writer = TapeWriter.asked(folder, market, terms, "binance")
         self._fields: list[Fields] = []
 
     def flush(self, *, rest: bool = False) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable, Iterator
 from math import gcd
 from pathlib import Path
-from typing import IO, cast
 
 import msgspec
 
 from slipstream.data.tape.fault import TapeError
+from slipstream.data.tape.unpacking import DAMAGED, unpacked
 
 Levels = list[tuple[str, str]]
 SCALE = 12  # decimals of a number that are kept
@@ -103,7 +101,7 @@ def read_messages(
     """
     row = 0
     with path.open("rb") as plain:
-        lines = cast(IO[bytes], gzip.GzipFile(fileobj=plain)) if path.suffix == ".gz" else plain
+        lines = unpacked(plain, path)
         try:
             while line := lines.readline(LONGEST):
                 row += 1
@@ -120,7 +118,7 @@ def read_messages(
                     bad(row, f"{error}{cut}")
                     continue
                 yield row, int(stamp), message.data if message.data is not None else message
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except DAMAGED as error:
             raise TapeError(f"{path}: row {row + 1}: cut off or damaged: {error}") from None
     progress(path.stat().st_size)
 

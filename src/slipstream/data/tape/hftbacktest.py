@@ -24,7 +24,7 @@ import numpy.typing as npt
 from slipstream.data.tape.binance_lines import text_of, units
 from slipstream.data.tape.fault import TapeError
 from slipstream.data.tape.findings import Findings
-from slipstream.data.tape.header import Finding, Packing
+from slipstream.data.tape.header import Finding
 from slipstream.data.tape.hearing import Hearing
 from slipstream.data.tape.origin import source_of
 from slipstream.data.tape.scale import Grid, Market, to_lots
@@ -164,9 +164,7 @@ def convert(source: Path, to: Path, terms: Terms) -> Report:
     hearing = Hearing(terms, found)
     reading = Reading(source.name, market, hearing)
     total = source.stat().st_size
-    folder = to / market.name
-    packing: Packing = "zstd" if terms.packed else "none"
-    with TapeWriter(folder, market, packing=packing, format="hftbacktest", replace=terms.replace) as writer:
+    with TapeWriter.asked(to, market, terms, "hftbacktest") as writer:
         for first, events in read_events(source):
             writer.append(reading.rows(first, events))
             terms.progress(min(total, (first + len(events)) * EVENT_DTYPE.itemsize), total, "read")
@@ -175,7 +173,7 @@ def convert(source: Path, to: Path, terms: Terms) -> Report:
         passed = tuple(Finding(reason=why, action="dropped", count=n) for why, n in reading.counts.items() if n)
         writer.findings, writer.clock = (*found.list(), *passed), hearing.clock()
         writer.sources = (source_of(source),)
-    return Report(format="hftbacktest", made=(Made(folder=folder, header=writer.header()),))
+    return Report(format="hftbacktest", made=(Made(folder=writer.folder, header=writer.header()),))
 
 
 def _market(source: Path, coin: str, terms: Terms) -> Market:

@@ -6,33 +6,28 @@ A row's number is its line in the file, the first being 1, so that an editor fin
 from __future__ import annotations
 
 import csv
-import gzip
-import lzma
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from slipstream.data.tape.fault import TapeError
+from slipstream.data.tape.unpacking import DAMAGED, unpacked
 
 Found = Callable[[int, str, str], None]
 """Called with a row's number, what is wrong with it and what was done."""
 LARGEST = 2**62
-UNPACK: dict[str, Callable[[Any], Any]] = {".gz": lambda file: gzip.GzipFile(fileobj=file), ".xz": lzma.LZMAFile}
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
     try:
-        plain: Any = path.open("rb")
-        if path.suffix in UNPACK:
-            plain = UNPACK[path.suffix](plain)
-        file = TextIOWrapper(plain, encoding="ascii", newline="")
+        plain = path.open("rb")
     except OSError as error:
         raise TapeError(f"{path}: cannot be read: {error.strerror or error}") from None
-    with file:
+    with plain, TextIOWrapper(unpacked(plain, path), encoding="ascii", newline="") as file:
         yield file
 
 
@@ -58,7 +53,7 @@ def read_fields(path: Path, header: list[str] | None, columns: int | None) -> It
                 if columns is not None and len(fields) != columns:
                     raise TapeError(f"{path}: row {number}: {len(fields)} fields, not {columns}")
                 yield number, fields
-        except (EOFError, OSError, lzma.LZMAError, UnicodeDecodeError, csv.Error) as error:
+        except (*DAMAGED, csv.Error) as error:
             raise TapeError(f"{path}: row {number + 1}: the file is cut off, damaged or no text: {error}") from None
     if header is not None and number == 0:
         raise TapeError(f"{path}: empty; its first line should be {','.join(header)!r}")

@@ -73,11 +73,7 @@ def write_orders(
     """
     found = Findings([log.path.name], strict=terms.strict)
     hearing = Hearing(terms, found)
-    folder = to / market.name
-    writer = TapeWriter(
-        folder, market, layout="orders", packing="zstd" if terms.packed else "none", format=form, replace=terms.replace
-    )
-    with writer:
+    with TapeWriter.asked(to, market, terms, form, layout="orders") as writer:
         chunks = iter(log)
         first = next(chunks, None)
         if first is None or not len(first):
@@ -96,7 +92,7 @@ def write_orders(
         writer.findings = (*notes.findings(), *found.list(), *((outside,) if outside.count else ()))
         writer.clock = hearing.clock()
         writer.sources = tuple(sources)
-    return Report(format=form, made=(Made(folder=folder, header=writer.header()),))
+    return Report(format=form, made=(Made(folder=writer.folder, header=writer.header()),))
 
 
 def _again(first: Rows, rest: Iterable[Rows]) -> Iterable[Rows]:

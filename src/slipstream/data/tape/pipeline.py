@@ -77,14 +77,7 @@ class Pipeline:
         self.sources: Sequence[Source] = ()
         self.made: Made | None = None
         self._terms = terms
-        self._writer = TapeWriter(
-            to / scale.market.name,
-            scale.market,
-            packing="zstd" if terms.packed else "none",
-            format=form,
-            replace=terms.replace,
-            chunk_rows=chunk_rows,
-        )
+        self._writer = TapeWriter.asked(to, scale.market, terms, form, chunk_rows=chunk_rows)
         self._hearing = Hearing(terms, found)
         self._window_ns = int(terms.window_s * 1e9)
         self._validator = Validator(found, scale.market.name, terms.gap_s)

@@ -100,7 +100,8 @@ def tape_folders(path: Path) -> list[Path]:
     if (path / FILE).is_file():
         return [path]
     if not path.is_dir():
-        raise TapeError(f"{path}: there is no such folder; give a tape, or a folder of tapes")
+        there = "that is a file" if path.exists() else "there is no such folder"
+        raise TapeError(f"{path}: {there}; give a tape's folder, or a folder of tapes")
     found = sorted(one.parent for one in path.glob(f"[!.]*/{FILE}"))
     if not found:
         raise TapeError(f"{path}: no tape in it; make some with `slipstream tape convert SOURCE --to {path}`")

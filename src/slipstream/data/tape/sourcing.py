@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +14,7 @@ from slipstream.data.tape.fault import TapeError
 from slipstream.data.tape.header import Source
 from slipstream.data.tape.scale import Floats, Grid, Ints, Market
 from slipstream.data.tape.terms import Terms
+from slipstream.data.tape.unpacking import DAMAGED, unpacked
 
 BLOCK = 1 << 18  # bytes of text at a time
 EARLIEST_NS, LATEST_NS = 10**18, 4_102_444_800 * 10**9  # 2001 to 2100
@@ -90,7 +89,7 @@ class Csv:
         import pyarrow.csv as pc
 
         plain: Any = io.BufferedReader(self.file, BLOCK)
-        text = gzip.GzipFile(fileobj=plain) if self.path.name.endswith(".gz") else plain
+        text: Any = unpacked(plain, self.path)
         options = pc.ConvertOptions(
             column_types={name: getattr(pa, kind)() for name, kind in self.columns.items()},
             include_columns=list(self.columns),
@@ -103,7 +102,7 @@ class Csv:
                     out["row"] = np.arange(self.rows + 2, self.rows + 2 + batch.num_rows, dtype=np.int64)
                     self.rows += batch.num_rows
                     yield out
-        except (pa.ArrowException, KeyError, EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, KeyError, *DAMAGED) as error:
             said = str(error).strip("'").splitlines()[0] if str(error) else type(error).__name__
             raise TapeError(f"{self.path}: after row {self.rows + 1}: {said}") from None
         if not self.rows:
@@ -117,11 +116,11 @@ def _values(column: Any) -> Any:
 def header_of(path: Path) -> list[str]:
     """The names in the first line of a .csv or .csv.gz. Raises TapeError."""
     try:
-        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as file:
-            line = file.readline(1 << 20).decode()
+        with path.open("rb") as plain:
+            line = unpacked(plain, path).readline(1 << 20).decode()
     except FileNotFoundError:
         raise TapeError(f"{path}: there is no such file") from None
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except DAMAGED as error:
         raise TapeError(f"{path}: row 1: cannot be read: {error}; copy it again") from None
     names = line.strip().split(",")
     if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -37,6 +37,7 @@ from slipstream.data.tape.header import (
 from slipstream.data.tape.packing import pack
 from slipstream.data.tape.scale import Market
 from slipstream.data.tape.tally import Tally
+from slipstream.data.tape.terms import Terms
 from slipstream.lob.replay.rows import MORE
 
 CHUNK_ROWS = 1 << 20
@@ -84,6 +85,24 @@ class TapeWriter:
     def rows(self) -> int:
         """How many rows it has taken."""
         return self._tally.rows
+
+    @classmethod
+    def asked(
+        cls,
+        to: Path,
+        market: Market,
+        terms: Terms,
+        form: str,
+        *,
+        layout: Layout = "rows",
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> TapeWriter:
+        """Of a conversion's terms: the tape of a market under ``to``, read from a format. Raises TapeError."""
+        packing: Packing = "zstd" if terms.packed else "none"
+        folder = to / market.name
+        return cls(
+            folder, market, layout=layout, packing=packing, format=form, replace=terms.replace, chunk_rows=chunk_rows
+        )
 
     def __enter__(self) -> TapeWriter:
         """Make the folder it writes in. Raises TapeError (another writer is at work, not to be written), OSError."""
