@@ -15,7 +15,10 @@ _dask: Any = distributed  # its classes carry no types
 
 
 class DaskExecutor:
-    """An `Executor`. The scheduler gives the jobs of a dead worker to another, three times at most."""
+    """An `Executor`. The scheduler gives the jobs of a dead worker to another, three times at most.
+
+    Of jobs that are given up those that have begun run to their end: Dask computes them in threads.
+    """
 
     def __init__(self, workers: int, address: str | None = None) -> None:
         self._cluster: Any = None
@@ -42,11 +45,15 @@ class DaskExecutor:
     def run(self, work: str, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """See `Executor.run`."""
         futures = {self._client.submit(call, work, job, pure=False): place for place, job in enumerate(jobs)}
-        for future in _dask.as_completed(list(futures), loop=self._client.loop):
-            try:
-                yield futures[future], future.result()
-            except distributed.KilledWorker as error:
-                raise WorkerLost(f"job {futures[future]} ended its worker each time: {error}") from None
+        try:
+            for future in _dask.as_completed(list(futures), loop=self._client.loop):
+                try:
+                    result = future.result()
+                except distributed.KilledWorker as error:
+                    raise WorkerLost(f"job {futures[future]} ended its worker each time: {error}") from None
+                yield futures[future], result
+        finally:
+            self._client.cancel([future for future in futures if not future.done()])
 
     def close(self) -> None:
         """Let the workers go; a cluster that was given stays."""

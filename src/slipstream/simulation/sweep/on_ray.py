@@ -8,16 +8,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, UnserializableException, WorkerCrashedError
 
 from slipstream.model.errors import ConfigError
-from slipstream.simulation.sweep.executor import WorkerLost, call
+from slipstream.simulation.sweep.executor import JobFailed, WorkerLost, call
 
 RETRIES = 3
 _ray: Any = ray  # some of its functions carry no types
 # A cluster of our own keeps to this machine and tells nobody of it; "local", since without a word Ray would join
 # whatever cluster was started here last.
 OWN: dict[str, Any] = {"address": "local", "_node_ip_address": "127.0.0.1", "include_dashboard": False}
+
+
+def _result(reference: Any, place: int) -> Any:
+    """A job's result. Raises what the job raised, JobFailed and WorkerLost."""
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        raise error.cause from None  # what the job itself raised
+    except UnserializableException as error:
+        raise JobFailed(f"a job raised what cannot be brought here: {error}") from None
+    except (WorkerCrashedError, NodeDiedError, OutOfMemoryError) as error:
+        raise WorkerLost(f"job {place} ended its worker each time: {error}") from None
 
 
 class RayExecutor:
@@ -42,16 +54,14 @@ class RayExecutor:
         """See `Executor.run`."""
         places = {self._call.remote(work, job): place for place, job in enumerate(jobs)}
         pending = list(places)
-        while pending:
-            done, pending = ray.wait(pending, num_returns=1)
-            for reference in done:
-                try:
-                    result = ray.get(reference)
-                except RayTaskError as error:
-                    raise error.cause from None  # what the job itself raised
-                except (WorkerCrashedError, NodeDiedError, OutOfMemoryError) as error:
-                    raise WorkerLost(f"job {places[reference]} ended its worker each time: {error}") from None
-                yield places[reference], result
+        try:
+            while pending:
+                done, pending = ray.wait(pending, num_returns=1)
+                for reference in done:
+                    yield places[reference], _result(reference, places[reference])
+        finally:
+            for reference in pending:
+                _ray.cancel(reference, force=True)
 
     def close(self) -> None:
         """Let the workers go; a cluster that was given stays."""
