@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from slipstream.data.tape.fault import TapeError
 from slipstream.data.tape.reader import open_tape
 from slipstream.data.tape.touch import touch_tape
+from slipstream.data.tape.writer import TapeWriter
 from slipstream.lob.replay.delay import CONSTANT, LOGNORMAL, TABLE
-from slipstream.lob.replay.rows import BEST, KIND
+from slipstream.lob.replay.rows import BEST, KIND, TRADE
 from slipstream.model.errors import ConfigError
 from slipstream.processes.backtest import backtest as command
 from slipstream.processes.tick_backtest import backtest, backtest_naive
@@ -106,7 +107,13 @@ def test_settlements_outside_a_run_change_nothing() -> None:
         ({"anchor": "self:-5"}, "write self:LEAD_MS"),
         ({"queue": "fifo"}, "--queue fifo: choose one of"),
         ({"queue": "log:2"}, "--queue log:2: choose one of"),
-        ({"latency": "soon"}, "--latency soon"),
+        ({"queue": "exact"}, "--queue exact: choose one of"),
+        ({"latency": "soon"}, "--latency soon: these are no times; write ms"),
+        ({"latency": "nan"}, "--latency nan: these are no times"),
+        ({"latency": "80:40:20"}, "these are no times"),
+        ({"latency": "gone.csv"}, "--latency gone.csv: No such file"),
+        ({"block_ms": 1e12}, "--block-ms 1e.12: a block lasts 60000 ms at most"),
+        ({"block_ms": float("inf")}, "--block-ms inf"),
         ({"fees": "cheap"}, "--fees cheap"),
         ({"tapes": ()}, "no tape"),
         ({"clock": "late"}, "--clock late"),
@@ -118,9 +125,32 @@ def test_what_cannot_be_is_refused_in_words(folder: Path, ticks: dict[str, objec
 
 
 def test_options_without_a_meaning_are_refused(folder: Path) -> None:
-    for changes in ({"demo": True}, {"half_spread": 0.1}, {"hours": 5.0}):
+    for changes in ({"demo": True}, {"half_spread": 0.1}, {"hours": 5.0}, {"capital": float("inf")}):
         with pytest.raises(ConfigError):
             backtest(replace(request(folder), **changes), quiet=True)
+    for ticks, why in (
+        ({"queue": "log"}, "--queue has no meaning with --simulate"),
+        ({"partial": False}, "--whole has no meaning"),
+        ({"impact": True}, "--own-impact has no meaning"),
+        ({"simulate": float("inf")}, "--simulate inf: give hours"),
+    ):
+        asked = request(folder, **{"tapes": (), "simulate": 0.1, "anchor": "", "funding": ""} | ticks)
+        with pytest.raises(ConfigError, match=why):
+            backtest(asked, quiet=True)
+
+
+def test_a_tape_without_trades_and_an_anchor_of_a_part_of_the_time_are_said(folder: Path, tmp_path: Path) -> None:
+    whole = open_tape(folder / "hl_ETH")
+    rows = np.concatenate([np.array(chunk) for chunk in whole.chunks()])
+    with TapeWriter(tmp_path / "hl_ETH", whole.header.market) as writer:
+        writer.append(rows[rows["kind"] & KIND != TRADE])
+    anchor = tape(tmp_path / "anchor", "ETHUSDT", seconds=20, venue="binance")
+    asked = replace(request(tmp_path / "hl_ETH"), config=request(folder).config)
+    asked = replace(asked, tick=TickTerms(tapes=(tmp_path / "hl_ETH",), anchor=str(anchor), funding="none"))
+    found = " ".join(backtest(asked, quiet=True).findings)
+    assert "hl_ETH HAS NO TRADES" in found and "ONLY 0.006 OF 0.050 HOURS ARE COMMON" in found
+    clean = " ".join(backtest(request(folder), quiet=True).findings)
+    assert "HAS NO TRADES" not in clean and "ARE COMMON" not in clean
 
 
 def test_a_lead_is_said_in_capitals_and_none_is_not() -> None:

@@ -43,7 +43,7 @@ def backtest(
     demo: Annotated[bool, typer.Option("--demo", help="A made-up market from the seed.")] = False,
     replay: Annotated[Path | None, typer.Option(help="A folder of recorded books (market makers).")] = None,
     hours: Annotated[float | None, typer.Option(min=0.01, help="Length of a simulated market.")] = None,
-    seed: Annotated[int, typer.Option(help="Of made-up markets and of resamples.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of made-up markets and of resamples.")] = 1,
     capital: Annotated[float | None, typer.Option(min=1.0, help="USD.")] = None,
     half_spread: Annotated[float | None, typer.Option(min=0.0, help="Fraction of the price.")] = None,
     impact: Annotated[float | None, typer.Option(min=0.0, help="Y of the square-root law.")] = None,

@@ -56,7 +56,7 @@ class BacktestRequest(msgspec.Struct, frozen=True, kw_only=True):
         for name in names:
             value = getattr(self, name)
             if value is not None and value is not False:
-                raise ConfigError(f"backtest {self.entry.slug}: --{name.replace('_', '-')} has no meaning here: {why}")
+                raise ConfigError(f"--{name.replace('_', '-')} has no meaning here: {why}")
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -41,6 +42,10 @@ NO_FUNDING = (
     "a backtest of perps that leaves funding out unasked is none: give --funding tape (FUNDING rows of the tapes), "
     "--funding FILE (coin, ts, rate), or say --funding none"
 )
+LONGEST_BLOCK_MS = 60_000.0
+MOST_HOURS = 10.0 * 365 * 24
+OF_TAPES = {"queue": "--queue", "partial": "--whole", "impact": "--own-impact"}
+SHARED = 0.9  # of the traded tapes' time that all tapes should have; else it is said
 NO_BARS = "ticks are replayed: the market is --tape (or --simulate)"
 
 
@@ -114,7 +119,17 @@ def checked(request: BacktestRequest) -> TickTerms:
         raise ConfigError(f"backtest {request.entry.slug}: no tape: give --tape FOLDER, or --simulate HOURS")
     request.refuse(("bars", "returns_csv", "demo", "replay"), NO_BARS)
     request.refuse(("half_spread", "impact", "maker_share", "costs"), "its orders meet a book")
+    if request.capital is not None and not math.isfinite(request.capital):
+        raise ConfigError(f"--capital {request.capital}: give so many USD")
+    if not 0.0 <= terms.block_ms <= LONGEST_BLOCK_MS:
+        raise ConfigError(f"--block-ms {terms.block_ms:g}: a block lasts {LONGEST_BLOCK_MS:g} ms at most")
     if terms.simulate is not None:
+        request.refuse(("hours",), "--simulate says how long")
+        if not 0.0 < terms.simulate <= MOST_HOURS:
+            raise ConfigError(f"--simulate {terms.simulate:g}: give hours, {MOST_HOURS:,.0f} at most")
+        for name, flag in OF_TAPES.items():
+            if getattr(terms, name) != getattr(TickTerms(), name):
+                raise ConfigError(f"{flag} has no meaning with --simulate: orders really rest and take there")
         if terms.funding not in ("", "none", "tape"):
             raise ConfigError("--funding: a simulated market settles its own, every hour; leave it out, or say none")
         return replace(terms, funding=terms.funding or "tape")
@@ -248,7 +263,15 @@ def found_in(markets: Markets, config: BrawlerConfig, found: Told) -> tuple[str,
     absent = [entry.symbol for entry in config.symbols if entry.symbol not in markets.coins]
     if absent:
         out.append(f"configured, and without a tape: {', '.join(absent)}")
+    longest = max(tape.header.seconds for tape in markets.homes) / 3600.0
+    if markets.hours < SHARED * longest:
+        out.append(
+            f"ONLY {markets.hours:.3f} OF {longest:.3f} HOURS ARE COMMON TO ALL TAPES: the others had no anchor, or no "
+            "other market"
+        )
     for tape in markets.homes:
+        if not tape.header.kinds.get("trade"):
+            out.append(f"the tape {tape.header.market.name} HAS NO TRADES: fills come by prices that moved through us")
         told_of = ", ".join(f"{one.reason} {one.count:,} times ({one.action})" for one in tape.header.findings)
         if told_of:
             out.append(f"the tape {tape.header.market.name}: {told_of}")

@@ -95,8 +95,9 @@ def markout_chapter(found: Sequence[Markout]) -> Chapter:
     )
     lines = (
         "What a fill was worth some time after it, at the exchange's mid, before fees, in basis points of its price; "
-        "at 0 s the spread captured. Below 0 the fill was a loss by then. Intervals resample blocks of fills in time "
-        "(stationary bootstrap); they are wide where fills come in bursts, and say nothing of another day.",
+        "at 0 s the spread captured. Below 0 the fill was a loss by then. Intervals resample blocks of fills in time, "
+        "as long as the horizon at least (stationary bootstrap; none where there are not eight such blocks); they are "
+        "wide where fills come in bursts, and say nothing of another day.",
     )
     picture = bands("Markouts, bp of USD traded", "bands: 95 % intervals", names, curves, "bp")
     return Chapter(

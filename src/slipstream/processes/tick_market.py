@@ -132,12 +132,12 @@ def anchors_of(terms: TickTerms, homes: Sequence[Tape], names: dict[str, str], f
     out = []
     for home in homes:
         coin = home.header.market.coin
-        wanted = [name for name in (names[coin], f"{coin}USDT", coin) if name]
+        wanted = list(dict.fromkeys(name for name in (names[coin], f"{coin}USDT", coin) if name))
         tape = next((there[name] for name in wanted if name in there), None)
         if tape is None or tape.folder.resolve() == home.folder.resolve():
             raise ConfigError(
-                f"--anchor {terms.anchor}: no tape of {' or '.join(wanted)} for {coin}; there is "
-                f"{', '.join(sorted(there))}"
+                f"--anchor {terms.anchor}: no tape of {' or '.join(wanted)} for {coin} other than the "
+                f"traded one; there is {', '.join(sorted(there))}"
             )
         out.append(tape)
     return tuple(out)

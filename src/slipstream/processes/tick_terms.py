@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,17 +65,26 @@ def latency_of(text: str, seed: int) -> tuple[Delay, Delay]:
         return measured(path)
     try:
         if text.startswith("lognormal:"):
-            median, sigma = (float(part) for part in text.removeprefix("lognormal:").split(":"))
-            draws = (delay.lognormal(median * MILLI, sigma, seed), delay.lognormal(median * MILLI, sigma, seed + 1))
-            return draws
-        parts = [float(part) for part in text.split(":")]
-        entry, response = (parts[0], parts[0]) if len(parts) == 1 else parts
-        return delay.constant(round(entry * MILLI)), delay.constant(round(response * MILLI))
-    except (ValueError, OverflowError) as error:
+            median, sigma = _numbers(text.removeprefix("lognormal:"), (2,))
+            return delay.lognormal(median * MILLI, sigma, seed), delay.lognormal(median * MILLI, sigma, seed + 1)
+        parts = _numbers(text, (1, 2))
+        return delay.constant(round(parts[0] * MILLI)), delay.constant(round(parts[-1] * MILLI))
+    except ValueError as error:
         raise ConfigError(
             f"--latency {text}: {error}; write ms there and back (100, 80:40), lognormal:MEDIAN_MS:SIGMA, or a .csv of "
             "request_ns, entry_ns, response_ns"
         ) from None
+
+
+def _numbers(text: str, counts: tuple[int, ...]) -> list[float]:
+    """So many finite numbers between colons. Raises ValueError."""
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) not in counts or not all(math.isfinite(part) for part in parts):
+        raise ValueError("these are no times")
+    return parts
 
 
 def measured(path: Path) -> tuple[Delay, Delay]:
@@ -92,7 +102,9 @@ def measured(path: Path) -> tuple[Delay, Delay]:
                         f"--latency {path}: row {number}: whole numbers request_ns, entry_ns, response_ns are needed"
                     ) from None
         return delay.measured(rows)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"--latency {path}: {error.strerror or error}") from None
+    except (UnicodeDecodeError, ValueError) as error:
         raise ConfigError(f"--latency {path}: {error}") from None
 
 
@@ -106,9 +118,11 @@ def queue_of(text: str) -> tuple[str, float]:
         power = float(exponent) if colon else 3.0
     except ValueError:
         power = -1.0
-    if name not in MODELS or not 0.0 < power <= 20.0 or (colon and name not in POWERED):
-        known = ", ".join(f"{one}:N" if one in POWERED else one.replace("_", "-") for one in MODELS)
-        raise ConfigError(f"--queue {text}: choose one of {known} (N: a power above 0)")
+    # tapes of Hyperliquid's perps name no orders: their queues can only be estimated
+    guessed = [one for one in MODELS if one != "exact"]
+    if name not in guessed or not 0.0 < power <= 20.0 or (colon and name not in POWERED):
+        known = ", ".join(f"{one}:N" if one in POWERED else one.replace("_", "-") for one in guessed)
+        raise ConfigError(f"--queue {text}: choose one of {known} (N: a power above 0, at most 20)")
     return name, power
 
 

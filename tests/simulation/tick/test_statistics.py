@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipstream.simulation.tick.markouts import markouts
+from slipstream.simulation.tick.markouts import markouts, of_group
 from slipstream.simulation.tick.queue_stats import quartiles, queue_stats
 from slipstream.simulation.tick.split import split
 from tests.simulation.tick.made import HORIZONS, told
@@ -53,6 +53,19 @@ def test_markouts_begin_at_the_edge_and_their_intervals_hold_the_truth_of_a_walk
     assert {one.who for one in found} == {"all", "maker", "taker", "maker buys", "maker sells"}
 
 
+def test_fills_whose_marks_look_over_the_same_time_are_one_observation() -> None:
+    held = 0
+    for seed in range(24):  # all buys: what the walk did is in every one of them, and on average it did nothing
+        run = told(seed, 1_500, 1)
+        bought = run.fills.of(run.fills.side > 0)
+        mean = of_group("buys", bought, np.random.Generator(np.random.PCG64(1)), 100)[-1].mean
+        held += mean.low <= 0.0 <= mean.high
+    assert held >= 16  # 9 where blocks are as short as the spreads captured would have them
+    # forty seconds are four times ten: no interval, however many fills
+    short = markouts(told(3, 500, 1, seconds=40).fills, np.random.Generator(np.random.PCG64(1)))[3]
+    assert short.fills > 300 and np.isnan(short.mean.low) and np.isfinite(short.mean.estimate)
+
+
 def test_a_markout_by_hand() -> None:
     run = told(5, 3, 1)
     one = next(m for m in markouts(run.fills, np.random.Generator(np.random.PCG64(1))) if m.horizon_s == 1.0)
@@ -82,6 +95,16 @@ def test_queue_figures_by_hand() -> None:
     assert both.requests_an_hour == pytest.approx(52 * 6.0)
     assert both.ahead.count == 50 and both.ahead.middle == pytest.approx(np.median(run.fills.queue * run.fills.px))
     assert np.isnan(quartiles(np.array([np.nan])).middle)
+
+
+def test_sizes_of_several_coins_are_added_up_by_their_worth() -> None:
+    run = told(11, 50, 2)
+    size = np.where(run.requests.market == 0, 10.0, 1.0) * run.requests.size
+    run.samples.bid[:, 1] *= 1e6
+    run.samples.ask[:, 1] *= 1e6
+    first, second, both = queue_stats(replace(run, requests=replace(run.requests, size=size)))
+    assert first.filled == pytest.approx(0.05) and second.filled == pytest.approx(0.5)
+    assert both.filled == pytest.approx(0.5, rel=1e-3)
 
 
 def test_the_part_that_is_filled_by_what_lay_ahead() -> None:

@@ -15,6 +15,8 @@ from slipstream.lob.replay.queue_position import MODELS
 from slipstream.lob.replay.record import DELAYS, FIRST_NEWS, FIRST_SLOTS, HORIZONS, NEVER
 from slipstream.lob.replay.window import first_window
 
+LONGEST_BLOCK_NS = 60 * 10**9  # ends of much longer ones would not fit into times of 64 bits
+
 
 @dataclass(frozen=True, slots=True)
 class MarketTerms:
@@ -52,8 +54,8 @@ class MarketTerms:
             raise ValueError(f"{self.name}: decimals must lie in 0..8, not {self.decimals}")
         if self.queue not in MODELS:
             raise ValueError(f"{self.name}: no queue model {self.queue!r}; there are {', '.join(MODELS)}")
-        if self.block_ns < 0:
-            raise ValueError(f"{self.name}: block_ns must not be negative, not {self.block_ns}")
+        if not 0 <= self.block_ns <= LONGEST_BLOCK_NS:
+            raise ValueError(f"{self.name}: block_ns must lie in 0..{LONGEST_BLOCK_NS}, not {self.block_ns}")
 
     def into(self, market: Any, index: int, first_delays: Sequence[int]) -> None:
         """Write these terms into a zeroed record of `MARKET_DTYPE`."""

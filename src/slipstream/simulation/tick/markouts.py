@@ -21,8 +21,8 @@ LEAST = 8  # fills from which on an interval is given
 class Markout(msgspec.Struct, frozen=True, kw_only=True):
     """Markouts of some fills at one horizon, bp. ``fills`` have a mid that much later; for ``missing`` the tape ended.
 
-    ``mean`` counts each fill once, ``weighted`` each USD traded. The 95 % intervals resample blocks of fills in time
-    (low and high are NaN below 8 fills).
+    ``mean`` counts each fill once, ``weighted`` each USD traded. The 95 % intervals resample blocks of fills in time,
+    as long as the horizon at least (low and high are NaN where there are not eight of them).
     """
 
     who: str
@@ -63,8 +63,9 @@ def of_group(name: str, fills: Fills, rng: np.random.Generator, draws: int = DRA
     gains = np.where(known, gains, 0.0)
     bp = gains / fills.px[:, None] * 1e4
     money, usd = gains * fills.size[:, None] * 1e4, np.where(known, fills.usd[:, None], 0.0)
-    means = _ratios(bp, known.astype(np.float64), rng, draws)
-    weighted = _ratios(money, usd, rng, draws)
+    shared = overlaps(fills)
+    means = _ratios(bp, known.astype(np.float64), shared, rng, draws)
+    weighted = _ratios(money, usd, shared, rng, draws)
     return [
         Markout(
             who=name,
@@ -79,18 +80,34 @@ def of_group(name: str, fills: Fills, rng: np.random.Generator, draws: int = DRA
     ]
 
 
-def _ratios(above: Floats, below: Floats, rng: np.random.Generator, draws: int) -> list[Interval]:
-    """Sum over sum, column by column, with percentile intervals of a stationary bootstrap over the rows."""
+def overlaps(fills: Fills) -> Floats:
+    """How many fills, itself and those after it, share a fill's way to its mark, in the mean; by horizon, 0 first."""
+    ns, places = fills.exch_ns, np.arange(fills.count)
+    until = [np.searchsorted(ns, ns + horizon, side="right") for horizon in fills.horizons_ns]
+    return np.array([1.0, *(float(np.maximum(one - places, 1).mean()) for one in until)])
+
+
+def _ratios(above: Floats, below: Floats, shared: Floats, rng: np.random.Generator, draws: int) -> list[Interval]:
+    """Sum over sum, column by column, with percentile intervals of a stationary bootstrap over the rows.
+
+    Its blocks are no shorter than ``shared``, the rows whose marks look over one stretch of time: what they have in
+    common is one observation. Where there are not eight such blocks, there is no interval.
+    """
     n = above.shape[0]
     if n > GROUPS:
+        shared = np.maximum(1.0, shared * GROUPS / n)
         edges = np.linspace(0, n, GROUPS + 1).astype(np.int64)[:-1]
         above, below, n = np.add.reduceat(above, edges), np.add.reduceat(below, edges), GROUPS
     estimates = [_over(float(a), float(b)) for a, b in zip(above.sum(axis=0), below.sum(axis=0), strict=True)]
     if n < LEAST:
         return [Interval(one, np.nan, np.nan) for one in estimates]
-    drawn = many_indices(n, block_length(above[:, 0]).stationary, draws, rng)
     out = []
     for k, estimate in enumerate(estimates):
+        block = max(block_length(above[:, k]).stationary, float(shared[k]))
+        if n < LEAST * shared[k]:
+            out.append(Interval(estimate, np.nan, np.nan))
+            continue
+        drawn = many_indices(n, block, draws, rng)
         tops, bottoms = above[drawn, k].sum(axis=1), below[drawn, k].sum(axis=1)
         kept = bottoms > 0.0
         if (below[:, k] > 0.0).sum() < LEAST or not kept.any():

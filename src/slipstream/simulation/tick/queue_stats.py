@@ -31,8 +31,8 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True):
     filled; ``by_queue`` is the part of the former that was filled at all, by quarter of what lay in front, least first
     (NaN: fewer than four). A change that joins a level anew counts as an order. ``wait`` is the time from our sending
     an order to each of its fills at the exchange, ``news`` from the fill to our knowing.
-    ``filled`` is the part of the size accepted that was filled, ``orders_filled`` the part of accepted orders with a
-    fill. ``refused`` counts requests that were not done, by reason.
+    ``filled`` is the part of the size accepted that was filled (of several coins, by their last mids),
+    ``orders_filled`` the part of accepted orders with a fill. ``refused`` counts requests that were not done, by reason.
     """
 
     name: str
@@ -75,7 +75,8 @@ def _stats(told: Told, name: str, asked: Flags, hit: Flags) -> QueueStats:
     kind, done = requests.kind[asked], requests.outcome[asked] == DONE
     places = kind == PLACE
     accepted = int((places & done).sum())
-    ordered = float(requests.size[asked][places & done].sum())
+    worth = np.nan_to_num(told.last_mid)  # sizes of several coins have no sum
+    ordered = float((requests.size * worth[requests.market])[asked][places & done].sum())
     return QueueStats(
         name=name,
         places=int(places.sum()),
@@ -84,7 +85,7 @@ def _stats(told: Told, name: str, asked: Flags, hit: Flags) -> QueueStats:
         accepted=accepted,
         fills=fills.count,
         maker_fills=int(fills.maker.sum()),
-        filled=float(fills.size.sum()) / ordered if ordered > 0.0 else np.nan,
+        filled=float((fills.size * worth[fills.market]).sum()) / ordered if ordered > 0.0 else np.nan,
         orders_filled=np.unique(np.column_stack([fills.market, fills.order]), axis=0).shape[0] / accepted
         if accepted
         else np.nan,
