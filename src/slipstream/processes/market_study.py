@@ -88,7 +88,7 @@ def calibrate_market(
     out: Annotated[Path, typer.Option(help="The file to write (JSON).")],
     anchor: AnchorOption = None,
     seed: SeedOption = 1,
-    rounds: Annotated[int, typer.Option(help="Corrections by simulation.", min=0, max=50)] = 6,
+    rounds: Annotated[int, typer.Option(help="Corrections by simulation.", min=0, max=50)] = 8,
     hours: Annotated[float, typer.Option(help="Simulated hours for each.", min=0.1, max=100.0)] = 3.0,
 ) -> None:
     """Make the terms of a simulated market that resembles a recording.

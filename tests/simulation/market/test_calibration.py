@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from slipstream.model.errors import ConfigError
-from slipstream.simulation.market.calibration import Calibration, aims, calibrate, corrected
+from slipstream.simulation.market.aims import BUYERS, aims
+from slipstream.simulation.market.calibration import Calibration, calibrate, corrected
 from slipstream.simulation.market.market_file import decode_market, encode_market
 from slipstream.simulation.market.metaorder import Metaorders, metaorders
 from slipstream.simulation.market.observed import Observed
@@ -58,7 +59,7 @@ def test_sizes_and_regimes_come_back() -> None:
 
 def test_the_calibrated_market_resembles_what_it_was_made_from() -> None:
     near = {aim.name: aim.simulated / aim.recorded for aim in found().aims}
-    assert len(near) == 8
+    assert len(near) == 11
     assert all(0.6 < times < 1.6 for times in near.values()), near
     assert near["mean spread, ticks"] == pytest.approx(1.0, abs=0.15)
     assert near["market orders a minute"] == pytest.approx(1.0, abs=0.15)
@@ -66,9 +67,9 @@ def test_the_calibrated_market_resembles_what_it_was_made_from() -> None:
 
 def test_corrections_go_the_right_way() -> None:
     want = aims(recording())
-    had = {name: 2.0 * value for name, value in want.items()}
+    had = {name: 2.0 * value for name, value in want.items()} | {BUYERS: 0.9 * want[BUYERS]}
     terms = corrected(TRUE, want, had)
-    assert terms.value.volatility < TRUE.value.volatility and terms.arrivals.mu[0] < TRUE.arrivals.mu[0]
+    assert terms.value.volatility < TRUE.value.volatility and terms.arrivals.mu[1] < terms.arrivals.mu[0] < TRUE.arrivals.mu[0]
     assert terms.makers.level_size < TRUE.makers.level_size and terms.makers.spread < TRUE.makers.spread
     assert terms.makers.learning < TRUE.makers.learning and terms.step_ns > TRUE.step_ns
     same = corrected(TRUE, want, want)

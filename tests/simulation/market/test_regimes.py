@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from slipstream.simulation.market.flow_fit import fit_sizes
+from slipstream.simulation.market.size_fit import fit_sizes
 from slipstream.simulation.market.lead_lag import lead_lag, pursuit
 from slipstream.simulation.market.observed import DEPTH_DTYPE, PRINT_DTYPE, QUOTE_DTYPE, Observed
 from slipstream.simulation.market.regimes import fit_regimes

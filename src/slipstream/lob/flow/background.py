@@ -65,6 +65,19 @@ def forget(s: Any, i: int) -> None:
 
 
 @njit(cache=True)
+def trim_level(book: Any, level: int, lots: float) -> None:
+    """Cancel the background's latest orders at a level as long as that leaves no fewer lots than these."""
+    slot = book.level_tail[level]
+    while slot != 0:
+        before = book.slots[slot].prev
+        if book.level_lots[level] - book.slots[slot].lots < lots:
+            return
+        if book.slots[slot].owner == 0:
+            cancel(book, (book.slots[slot].generation << 32) | slot)
+        slot = before
+
+
+@njit(cache=True)
 def pull_level(book: Any, level: int) -> int:
     """Cancel the background's orders at a level; the users' lots that stay."""
     slot = book.level_head[level]

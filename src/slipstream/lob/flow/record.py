@@ -17,6 +17,7 @@ from slipstream.lob.record import sources_mark
 
 MARK = sources_mark(Path(__file__).parent)
 DISTANCES = 128  # ticks from the reference price up to which rates are tabled
+QUANTILES = 64  # points of a law of sizes
 KEPT = 3_000  # background orders remembered; one more replaces another at random
 LATEST = 64  # steps for which prices are remembered: the longest delay of the makers
 NEVER = 1 << 62
@@ -30,9 +31,12 @@ SIZE_FIELDS = [
     ("sigma", np.float64),
     ("cap", np.float64),  # 0: none
     ("quote", np.int64),  # 1: in quote currency, 0: in lots
+    ("points", np.int64),  # of the law below; 0: log-normal
+    ("shares", np.float64, (QUANTILES,)),  # what share of sizes is at most ...
+    ("logs", np.float64, (QUANTILES,)),  # ... this, as a logarithm
 ]
 SIZE_DTYPE = np.dtype(SIZE_FIELDS)
-"""A log-normal size (`sizes.size_terms`), cut at ``cap``; at least one lot."""
+"""A size (`sizes.size_terms`), log-normal or by quantiles, cut at ``cap``; at least one lot."""
 
 VALUE_DTYPE = np.dtype(
     [
@@ -76,6 +80,8 @@ _STATE = [
     ("centre", np.float64),  # fractional tick the ladder stands on
     ("bid", np.int64),  # the makers' quotes
     ("ask", np.int64),
+    ("touch_tick", np.int64, (2,)),  # the best price of a side that the next was drawn for
+    ("touch_lots", np.float64, (2,)),  # what they keep there
     ("past", np.float64, (LATEST,)),  # leader + basis after each of the last steps
     ("steps", np.int64),
     ("value", VALUE_DTYPE),
@@ -114,6 +120,10 @@ _MAKERS = [
     ("ladder", np.int64),  # levels kept on each side, 0: no makers
     ("level_size", np.float64),  # of a full level, quote currency
     ("parts", np.float64),  # orders that fill a thin level, at most
+    ("touch", np.float64),  # what makers keep at the best price on average, quote currency; 0: as elsewhere
+    ("touch_varies", np.float64),  # 0..1: how much of that is drawn
+    ("fine", np.int64),  # levels filled by orders of ``make_size`` instead of parts
+    ("make_size", SIZE_DTYPE),
     ("spread", np.float64),  # ticks
     ("lag", np.float64),  # seconds in which the makers' belief follows, e-fold; 0: at once
     ("delay_steps", np.int64),  # and how many steps old what they see is
@@ -135,7 +145,7 @@ def new_flows(count: int = 1) -> Any:
     flows = np.zeros(count, FLOW_DTYPE)
     flows["regime_activity"] = flows["value"]["regime_volatility"] = 1.0
     flows["thin"] = flows["learning_size"] = flows["boost"] = flows["unit"] = flows["tick_size"] = flows["lot"] = 1.0
-    flows["last_bid"] = flows["last_ask"] = flows["decimals"] = -1
+    flows["last_bid"] = flows["last_ask"] = flows["decimals"] = flows["touch_tick"] = -1
     flows["next_step"] = flows["next_event"] = flows["value"]["regime_until"] = NEVER
     flows["arrivals"]["next_s"] = np.inf
     flows["arrivals"]["next_kind"] = -1

@@ -1,58 +1,52 @@
 """The terms of a reactive market that resembles a recording.
 
-First every part is estimated by itself: takers (`flow_fit`), value and makers' lag (`lead_lag.pursuit`), regimes
-(`regimes`), limit orders and cancels by distance, depth. Then the market is simulated, and what one figure of the terms
-is mainly there for is corrected by how far the simulation misses it, a few times (indirect inference by fixed point).
-What stays missing is written beside it: a calibration says where it fails.
+First every part is estimated by itself: takers (`flow_fit`), sizes of market orders and of the orders they traded with
+(`size_fit`), value and makers' lag (`lead_lag.pursuit`), regimes (`regimes`), limit orders and cancels by distance,
+depth. Then the market is simulated, and what one figure of the terms is mainly there for is corrected by how far the
+simulation misses it, a few times (indirect inference by fixed point). What stays missing is written beside it: a
+calibration says where it fails.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from slipstream.simulation.market.flow_fit import (
-    DistanceRates,
-    SizeFit,
-    TakerFit,
-    distance_rates,
-    fit_sizes,
-    fit_takers,
+from slipstream.lob.flow.hawkes import stationary_rates
+from slipstream.simulation.market.aims import (
+    BUYERS,
+    CHANGES,
+    DEEP_USD,
+    ORDERS,
+    PRINTS,
+    QUICK,
+    RESPONSE,
+    SLOW,
+    SPREAD,
+    TOUCH_USD,
+    Aim,
+    aims,
+    variances,
 )
+from slipstream.simulation.market.first_terms import WAKE, Parts, first_terms, paced, step_between
+from slipstream.simulation.market.flow_fit import DistanceRates, TakerFit, distance_rates, fit_takers
 from slipstream.simulation.market.lead_lag import LeadLag, Pursuit, lead_lag, pursuit
-from slipstream.simulation.market.observed import LEVELS, Observed, check
+from slipstream.simulation.market.observed import Observed, check
 from slipstream.simulation.market.regimes import Regimes, fit_regimes
+from slipstream.simulation.market.size_fit import SizeFit, fit_sizes, resting_law
 from slipstream.simulation.market.stylised import INTERVALS_S
-from slipstream.simulation.market.terms import Arrivals, FlowTerms, Makers, Size, Takers, Value
+from slipstream.simulation.market.terms import Arrivals, FlowTerms, Makers, Size
 from slipstream.simulation.market.watched_flow import simulate
 
 Floats = npt.NDArray[np.float64]
-STEPS_NS = (50_000_000, 400_000_000)  # between which makers act
 REGIME_STEP_S = 10.0
-DEEP = slice(5, LEVELS)  # the levels that makers alone fill
-LEAN = 0.6826  # E[min(1, |z|) |z|] of a normal z: what takers earn who lean fully at one deviation
-MOST_TILT = 0.3  # more would make runs of one side that recordings do not have
 MOST_LEARNING = 1e-3
-FORGOTTEN_S = 120.0  # in which the market forgets what takers taught it: the literature's, a recording cannot tell
 DAMPING = 0.7
-RESTING = 3.0  # limit orders at the best price of a side, besides the makers'
-FLEETING, WAKE = 2.5, 5  # a second: how fast orders leave that lie up to five ticks behind the best price
 MOST_LIMITS = 20.0
-SPREAD, CHANGES = "mean spread, ticks", "changes of the best prices a second"
-TOUCH_USD, DEEP_USD = "depth at the best price, USD", "depth at levels 6-20, USD each"
-ORDERS, SLOW = "market orders a minute", "volatility at 10-30 s, bp per root minute"
-QUICK, RESPONSE = "volatility at 0.5 s over that", "response to a market order after 5 s, bp"
-
-
-class Aim(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of the recording that the terms are corrected for, and what the simulation had in the end."""
-
-    name: str
-    recorded: float
-    simulated: float
+LEAST_TOUCH = 0.05  # of what rests at the best price: makers keep so much of it at least
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,42 +62,69 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     anchor: LeadLag | None
     aims: tuple[Aim, ...]
     terms: FlowTerms
+    resting: Size | None = None
+
+
+def _silent(_what: str, _done: int, _of: int) -> None:
+    """Nobody is told how far it is."""
 
 
 def calibrate(
-    seen: Observed, rng: np.random.Generator, *, anchor: Observed | None = None, rounds: int = 6, hours: float = 3.0
+    seen: Observed,
+    rng: np.random.Generator,
+    *,
+    anchor: Observed | None = None,
+    rounds: int = 8,
+    hours: float = 3.0,
+    progress: Callable[[str, int, int], None] = _silent,
 ) -> Calibration:
-    """The whole. ``rounds`` of correction by ``hours`` of simulation each (0: none).
+    """The whole. ``rounds`` of correction by ``hours`` of simulation each (0: none); ``progress`` is told what is
+    being done, how much was, of how much.
 
     Raises ValueError where the recording is too short or too empty to estimate a part.
     """
     check(seen)
-    takers = fit_takers(seen, rng)
-    orders = seen.orders_taken()
-    sizes = fit_sizes(seen.prices(orders["tick"]) * orders["lots"] * seen.grid.lot)
+    progress("market orders", 0, rounds + 2)
+    parts = _parts(seen, rng, anchor)
     wanted = aims(seen)
-    chase = pursuit(INTERVALS_S, variances(seen))
-    rates = distance_rates(seen)
-    regimes = _regimes(seen)
-    lead = lead_lag(seen, anchor) if anchor is not None else None
-    terms = first_terms(seen, takers, sizes, rates, chase, regimes, lead)
-    block_ns = max(1_000_000, int(takers.block_s * 1e9))
+    terms = first_terms(seen, parts)
+    block_ns = max(1_000_000, int(parts.takers.block_s * 1e9))
     had: dict[str, float] = {}
     for turn in range(rounds + 1):
-        had = aims(simulate(terms, hours, int(rng.integers(1 << 31)), block_ns=block_ns))
+        progress(f"simulation {turn + 1} of {rounds + 1}", turn + 1, rounds + 2)
+        made = simulate(terms, hours, int(rng.integers(1 << 31)), block_ns=block_ns)
+        had = aims(made)
         if turn < rounds:
-            terms = corrected(terms, wanted, had)
+            terms = corrected(
+                terms, wanted, had | {ORDERS: had[ORDERS] * _luck(terms, made)}, DAMPING / (1 + turn // 3)
+            )
     return Calibration(
         name=seen.name,
         seconds=seen.seconds,
-        takers=takers,
-        sizes=sizes,
-        rates=rates,
-        pursuit=chase,
-        regimes=regimes,
-        anchor=lead,
+        takers=parts.takers,
+        sizes=parts.sizes,
+        rates=parts.rates,
+        pursuit=parts.pursuit,
+        regimes=parts.regimes,
+        anchor=parts.anchor,
         aims=tuple(Aim(name=name, recorded=wanted[name], simulated=had[name]) for name in wanted),
         terms=terms,
+        resting=parts.resting,
+    )
+
+
+def _parts(seen: Observed, rng: np.random.Generator, anchor: Observed | None) -> Parts:
+    """Every part by itself."""
+    takers = fit_takers(seen, rng)
+    orders = seen.orders_taken()
+    return Parts(
+        takers=takers,
+        sizes=fit_sizes(seen.prices(orders["tick"]) * orders["lots"] * seen.grid.lot),
+        resting=resting_law(seen),
+        rates=distance_rates(seen),
+        pursuit=pursuit(INTERVALS_S, variances(seen)),
+        regimes=_regimes(seen),
+        anchor=lead_lag(seen, anchor) if anchor is not None else None,
     )
 
 
@@ -123,157 +144,71 @@ def _regimes(seen: Observed) -> Regimes | None:
     return msgspec.structs.replace(found, activity=activity)
 
 
-def first_terms(
-    seen: Observed,
-    takers: TakerFit,
-    sizes: SizeFit,
-    rates: DistanceRates | None,
-    chase: Pursuit,
-    regimes: Regimes | None,
-    lead: LeadLag | None,
-) -> FlowTerms:
-    """Terms from the parts, before any simulation."""
-    px = float(np.median(seen.mids()))
-    figures = aims(seen)
-    deep, touch = figures[DEEP_USD], figures[TOUCH_USD]
-    extra = max(0.05 * deep, touch - 0.4 * deep)
-    rate = _touch(seen, takers)
-    pull = chase.volatility * math.sqrt(0.5 * chase.lag_s) * 1e4  # bp: deviation of value from the makers' belief
-    lean = figures[RESPONSE] / max(LEAN * pull, 1e-9)
-    best = takers.alike if takers.alike.prefers_hawkes else None
-    flat = sum(takers.alike.counts) / takers.alike.horizon_s / 2.0
-    return FlowTerms(
-        grid=seen.grid,
-        arrivals=Arrivals(mu=best.mu, alpha=best.alpha, beta=best.beta) if best else Arrivals.poisson(flat),
-        takers=Takers(
-            size=Size.of_median(sizes.median, sizes.sigma, sizes.largest),
-            tilt=min(MOST_TILT, max(0.0, 0.5 * lean)),
-            tilt_scale=max(pull / 1e4, 1e-7),
-            reach=LEVELS - 2,
-        ),
-        limits=(rate,),
-        limits_join=True,
-        limit_size=Size.of_median(extra / RESTING / math.exp(0.5), 1.0, 20.0 * extra),
-        cancels=_cancels(rate, figures[SPREAD], rates),
-        makers=Makers(
-            levels=LEVELS,
-            level_size=deep,
-            parts=3.0,
-            spread=max(1.0, figures[SPREAD] / 1.06),
-            lag=chase.lag_s,
-            learning=max(0.0, 0.5 * figures[RESPONSE] * 1e-4 / math.exp(sizes.sigma**2 / 8.0)),
-            learning_size=sizes.median,
-        ),
-        value=_value(px, chase, regimes, lead),
-        step_ns=_step(1e9 / figures[CHANGES]),
-    )
+def _luck(terms: FlowTerms, made: Observed) -> float:
+    """Market orders that a process of these terms sends in the long run, over those that came to this simulation.
 
-
-def _touch(seen: Observed, takers: TakerFit) -> float:
-    """Limit orders a second at the best price of a side.
-
-    Best prices change ``(1 - exp(-r b)) / b`` times a second where r things happen in it and blocks last b; takers are
-    some of these, and each limit order is two, its coming and its going.
+    Arrivals that excite each other scatter widely even in hours, and their mean is known: corrections need not follow
+    the scatter. What is left to correct is what blocks merge.
     """
-    block = max(takers.block_s, 1e-3)
-    changes = float((np.diff(seen.quotes["ns"]) > 0).sum()) / seen.seconds
-    happen = -math.log(max(1e-3, 1.0 - changes * block)) / block
-    return max(0.05, (happen - sum(takers.alike.counts) / seen.seconds) / 4.0)
+    arrivals = terms.arrivals
+    expected = float(stationary_rates(arrivals.mu, arrivals.alpha, arrivals.beta)[:2].sum()) * made.seconds
+    return expected / made.arrived if made.arrived else 1.0
 
 
-def _step(ns: float) -> int:
-    """How often makers act: they move the best prices too."""
-    return int(min(STEPS_NS[1], max(STEPS_NS[0], ns)))
-
-
-def _cancels(rate: float, spread: float, rates: DistanceRates | None) -> tuple[float, ...]:
-    """The rate at which an order leaves: where the best price is, in its wake, and further off.
-
-    Orders at the best price stay long enough that `RESTING` of them are there; those that the price has left behind go
-    soon; further off as was seen.
-    """
-    leaving = [x for x in rates.leaving[10:30] if x > 0.0] if rates is not None else []
-    far = min(FLEETING, float(np.median(leaving))) if leaving else 0.1
-    return (rate / RESTING,) * max(1, round(spread)) + (FLEETING,) * WAKE + (far,)
-
-
-def _value(px: float, chase: Pursuit, regimes: Regimes | None, lead: LeadLag | None) -> Value:
-    """The value: mean variance as measured, split into regimes; premium over the anchor as seen."""
-    stays, scale, pace = (0.0, 0.0), (1.0, 1.0), (1.0, 1.0)
-    if regimes is not None:
-        calm, wild = regimes.volatility
-        mean = math.sqrt((1.0 - regimes.share_wild) * calm**2 + regimes.share_wild * wild**2)
-        stays, scale = regimes.stay_s, (calm / mean, wild / mean)
-        pace = regimes.activity
-    sd, seconds = (lead.basis_sd, lead.basis_s) if lead is not None else (0.0, FORGOTTEN_S)
-    return Value(
-        px=px,
-        volatility=chase.volatility,
-        basis_mean=0.0,
-        basis_sd=sd,
-        basis_seconds=seconds,
-        regime_seconds=stays,
-        regime_volatility=scale,
-        regime_activity=pace,
-    )
-
-
-def variances(seen: Observed) -> Floats:
-    """Of log-price changes over `INTERVALS_S`."""
-    out = []
-    for step in INTERVALS_S:
-        ns = np.arange(seen.begin_ns, seen.end_ns, int(step * 1e9), dtype=np.int64)
-        out.append(float(np.mean(np.diff(np.log(seen.mid_at(ns))) ** 2)))
-    return np.array(out)
-
-
-def aims(seen: Observed) -> dict[str, float]:
-    """The figures that terms are corrected for."""
-    ns = np.arange(seen.begin_ns, seen.end_ns, 1_000_000_000, dtype=np.int64)
-    at = np.maximum(np.searchsorted(seen.quotes["ns"], ns, side="right") - 1, 0)
-    worth = (seen.mid_at(np.ascontiguousarray(seen.depth["ns"])) * seen.grid.lot)[:, None]
-    depth = (0.5 * (seen.depth["bid_lots"] + seen.depth["ask_lots"]) * worth).mean(axis=0)
-    orders = seen.orders_taken()
-    orders = orders[(orders["ns"] >= seen.begin_ns) & (orders["ns"] + int(5e9) <= seen.end_ns)]
-    when = np.ascontiguousarray(orders["ns"])
-    moves = np.log(seen.mid_at(when + int(5e9))) - np.log(seen.mid_at(when - 1))
-    root = np.sqrt(variances(seen) / INTERVALS_S * 60.0) * 1e4
-    slow = float(np.mean(root[-3:]))
-    return {
-        SPREAD: float((seen.quotes["ask"] - seen.quotes["bid"])[at].mean()),
-        CHANGES: float((np.diff(seen.quotes["ns"]) > 0).sum()) / seen.seconds,
-        TOUCH_USD: float(depth[0]),
-        DEEP_USD: float(depth[DEEP].mean()),
-        ORDERS: len(orders) / max(1.0, seen.seconds - 5.0) * 60.0,
-        SLOW: slow,
-        QUICK: float(root[1]) / slow,
-        RESPONSE: float((orders["side"] * moves).mean()) * 1e4 if len(orders) else 0.0,
-    }
-
-
-def corrected(terms: FlowTerms, wanted: dict[str, float], had: dict[str, float]) -> FlowTerms:
+def corrected(terms: FlowTerms, wanted: dict[str, float], had: dict[str, float], damping: float = DAMPING) -> FlowTerms:
     """Terms moved towards what is wanted, each figure by how far the one it is there for was missed."""
     by: dict[str, float] = {}
     for name, want in wanted.items():
         miss = want / had[name] if had[name] > 0.0 and want > 0.0 else 1.0
-        by[name] = min(4.0, max(0.25, miss)) ** DAMPING
-    often = math.sqrt(by[CHANGES])
+        by[name] = min(4.0, max(0.25, miss)) ** damping
+    often = by[CHANGES]
     replace = msgspec.structs.replace
-    makers, value = terms.makers, terms.value
-    size, pace, near = by[TOUCH_USD], by[ORDERS], len(terms.cancels) - WAKE - 1
+    near = len(terms.cancels) - WAKE - 1
     return replace(
         terms,
-        arrivals=replace(terms.arrivals, mu=tuple(mu * pace for mu in terms.arrivals.mu)),
+        arrivals=_arrivals(terms.arrivals, by[ORDERS], wanted[BUYERS], had[BUYERS], damping),
         limits=tuple(min(MOST_LIMITS, rate * often) for rate in terms.limits),
         cancels=tuple(rate * often if at < near else rate for at, rate in enumerate(terms.cancels)),
-        limit_size=replace(terms.limit_size, mean=terms.limit_size.mean * size, cap=terms.limit_size.cap * size),
-        makers=replace(
-            makers,
-            level_size=makers.level_size * by[DEEP_USD],
-            spread=max(0.5, makers.spread * by[SPREAD]),
-            lag=min(10.0, max(0.02, makers.lag / by[QUICK])),
-            learning=min(MOST_LEARNING, makers.learning * by[RESPONSE]),
-        ),
-        value=replace(value, volatility=value.volatility * by[SLOW]),
-        step_ns=_step(terms.step_ns / often),
+        limit_size=terms.limit_size.times(_finer(wanted, had, damping) if terms.makers.order else by[TOUCH_USD]),
+        makers=_makers(terms.makers, by, wanted, had, damping),
+        value=replace(terms.value, volatility=terms.value.volatility * by[SLOW]),
+        step_ns=step_between(terms.step_ns / often),
+    )
+
+
+def _arrivals(arrivals: Arrivals, pace: float, buyers: float, were: float, damping: float) -> Arrivals:
+    """More or fewer takers, and more or fewer of them buyers."""
+    if not (0.0 < buyers < 1.0 and 0.0 < were < 1.0):
+        buyers = were = 0.5
+    sides = np.array([(buyers / were) ** damping, ((1.0 - buyers) / (1.0 - were)) ** damping]) * pace
+    if (sides == 1.0).all() or len(arrivals.mu) != len(sides):
+        return arrivals
+    return paced(arrivals, stationary_rates(arrivals.mu, arrivals.alpha, arrivals.beta) * sides)
+
+
+def _finer(wanted: dict[str, float], had: dict[str, float], damping: float) -> float:
+    """What single resting orders are to be multiplied by: a market order that meets smaller ones is more trades.
+
+    Every market order is one trade; it is the further ones that are more or fewer.
+    """
+    want, was = (max(0.02, some[PRINTS] - 1.0) for some in (wanted, had))
+    return min(4.0, max(0.25, was / want)) ** damping
+
+
+def _makers(
+    makers: Makers, by: dict[str, float], wanted: dict[str, float], had: dict[str, float], damping: float
+) -> Makers:
+    """The ladder's depth, spread, lag and learning, and the law of its single orders."""
+    order, touch = makers.order, makers.touch
+    if order is not None:
+        order = order.times(_finer(wanted, had, damping))
+        touch = max(LEAST_TOUCH * wanted[TOUCH_USD], touch + (wanted[TOUCH_USD] - had[TOUCH_USD]) * damping)
+    return msgspec.structs.replace(
+        makers,
+        level_size=makers.level_size * by[DEEP_USD],
+        order=order,
+        touch=touch,
+        spread=max(0.5, makers.spread * by[SPREAD]),
+        lag=min(10.0, max(0.02, makers.lag / by[QUICK])),
+        learning=min(MOST_LEARNING, makers.learning * by[RESPONSE]),
     )

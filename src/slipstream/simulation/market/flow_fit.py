@@ -1,4 +1,4 @@
-"""Who comes to a market, fitted to what was seen: takers, their sizes, limit orders and cancels by distance."""
+"""Who comes to a market, fitted to what was seen: takers, limit orders and cancels by distance."""
 
 from __future__ import annotations
 
@@ -7,27 +7,11 @@ import math
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from slipstream.simulation.market.hawkes_fit import HawkesFit, fit
 from slipstream.simulation.market.observed import Observed
 
 Floats = npt.NDArray[np.float64]
-LEAST_SIZES = 20
-
-
-class SizeFit(msgspec.Struct, frozen=True, kw_only=True):
-    """A log-normal law, by median and deviation of the logarithm; its Kolmogorov-Smirnov distance from what was seen.
-
-    ``largest``: the 99.9 % quantile of what was seen.
-    """
-
-    median: float
-    sigma: float
-    distance: float
-    p: float
-    largest: float
-    count: int
 
 
 class DistanceRates(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,23 +34,11 @@ class TakerFit(msgspec.Struct, frozen=True, kw_only=True):
     block_s: float
     quiet_share: float  # of the rate of ``alike`` that nobody excited
 
-
-def fit_sizes(sizes: npt.ArrayLike) -> SizeFit:
-    """The most likely log-normal law. Raises ValueError for fewer than 20 sizes, or any that is not positive."""
-    x = np.asarray(sizes, np.float64)
-    if len(x) < LEAST_SIZES or not (x > 0.0).all():
-        raise ValueError(f"a law of sizes needs at least {LEAST_SIZES} of them, all positive; there are {len(x)}")
-    logs = np.log(x)
-    mu, sigma = float(logs.mean()), float(logs.std())
-    test = stats.kstest(logs, "norm", args=(mu, max(sigma, 1e-12)))
-    return SizeFit(
-        median=math.exp(mu),
-        sigma=sigma,
-        distance=float(test.statistic),
-        p=float(test.pvalue),
-        largest=float(np.quantile(x, 0.999)),
-        count=len(x),
-    )
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Buyers and sellers a second."""
+        buys, sells = (count / self.free.horizon_s for count in self.free.counts)
+        return buys, sells
 
 
 def block_seconds(seen: Observed) -> float:

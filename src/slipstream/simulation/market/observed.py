@@ -48,6 +48,7 @@ class Observed:
     ``quotes``: every change of the best prices; ``prints``: every trade, several for one taker; ``depth``: samples;
     ``tally``: comings and goings by distance, None where they were not counted; ``orders`` says that a row was an order
     and no change of a level. ``size_log``: how many sizes came, the sum of their logarithms and of its squares.
+    ``arrived``: of a simulation, how many market orders came, also those that one block made one of.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Observed:
     tally: Records | None = None
     orders: bool = False
     size_log: tuple[int, float, float] = (0, 0.0, 0.0)
+    arrived: int = 0
 
     @property
     def seconds(self) -> float:

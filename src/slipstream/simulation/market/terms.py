@@ -16,7 +16,7 @@ from slipstream.lob.flow import draws
 from slipstream.lob.flow.hawkes import load_hawkes
 from slipstream.lob.flow.placement import set_cancels, set_limits
 from slipstream.lob.flow.record import LATEST, new_flows
-from slipstream.lob.flow.sizes import size_terms
+from slipstream.lob.flow.sizes import quantile_mean, size_terms
 from slipstream.model.errors import ConfigError
 
 SECOND = 1_000_000_000
@@ -34,12 +34,29 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """A log-normal size by its mean and coefficient of variation, cut at ``cap`` (0: not); lots, or quote currency."""
+    """A log-normal size by its mean and coefficient of variation, or a law by ``quantiles`` (`lob.flow.sizes`: points
+    (share, size)), which then alone counts. Cut at ``cap`` (0: not); lots, or quote currency.
+    """
 
     mean: float = 1.0
     cv: float = 0.0
     cap: float = 0.0
     quote: bool = False
+    quantiles: tuple[tuple[float, float], ...] = ()
+
+    @classmethod
+    def of_quantiles(cls, quantiles: tuple[tuple[float, float], ...]) -> Size:
+        """The law in quote currency that these points are. Raises ValueError that names a point that is wrong."""
+        return cls(mean=quantile_mean(quantiles), quote=True, quantiles=quantiles)
+
+    def times(self, factor: float) -> Size:
+        """The same law of sizes that are so many times as large."""
+        return msgspec.structs.replace(
+            self,
+            mean=self.mean * factor,
+            cap=self.cap * factor,
+            quantiles=tuple((share, size * factor) for share, size in self.quantiles),
+        )
 
     @classmethod
     def of_median(cls, median: float, sigma: float, cap: float = 0.0) -> Size:
@@ -83,6 +100,10 @@ class Takers(msgspec.Struct, frozen=True, kw_only=True):
 class Makers(msgspec.Struct, frozen=True, kw_only=True):
     """A ladder of ``levels`` a side, each full at ``level_size`` (quote currency), filled by up to ``parts`` orders.
 
+    With a law of their single orders, ``order``, the first ``fine`` levels are filled by such orders instead: what
+    takers trade with then is as many orders as there would be. ``touch`` (quote currency) is what they keep at the best
+    price on average, ``touch_varies`` (0..1) of it drawn anew when that changes; 0: always a share of ``level_size``.
+
     What makers believe is ``delay_ns`` old and follows with an exponential lag of ``lag`` seconds. A taker of
     ``learning_size`` (quote currency) moves the local premium by ``learning``, another by the root of its share of
     that; the premium forgets it within the value's ``basis_seconds``.
@@ -91,6 +112,10 @@ class Makers(msgspec.Struct, frozen=True, kw_only=True):
     levels: int = 0
     level_size: float = 0.0
     parts: float = 1.0
+    order: Size | None = None
+    fine: int = 6
+    touch: float = 0.0
+    touch_varies: float = 0.0
     spread: float = 1.0  # ticks
     lag: float = 0.0
     delay_ns: int = 0
@@ -172,6 +197,9 @@ def _fill(s: Any, terms: FlowTerms, seed: int, place: int) -> None:
         set_cancels(s, terms.cancels)
     makers = terms.makers
     s["ladder"], s["level_size"], s["parts"] = makers.levels, makers.level_size, makers.parts
+    s["touch"], s["touch_varies"] = makers.touch, makers.touch_varies
+    if makers.order is not None:
+        s["fine"], s["make_size"] = makers.fine, _size(makers.order)
     s["spread"], s["lag"] = makers.spread, makers.lag
     s["learning"], s["learning_size"] = makers.learning, makers.learning_size
     s["delay_steps"] = -(-makers.delay_ns // terms.step_ns) if makers.delay_ns else 0
@@ -194,7 +222,7 @@ def write_value(v: Any, value: Value, seed: int, place: int) -> None:
 
 
 def _size(size: Size) -> Any:
-    return size_terms(size.mean, size.cv, cap=size.cap, quote=size.quote)
+    return size_terms(size.mean, size.cv, cap=size.cap, quote=size.quote, quantiles=size.quantiles)
 
 
 def _check(terms: FlowTerms) -> None:
@@ -207,6 +235,9 @@ def _check(terms: FlowTerms) -> None:
         "takers' tilt_scale": (takers.tilt_scale, 0.0, math.inf, False),
         "takers' cost": (takers.cost, 0.0, 1.0, True),
         "makers' lag": (makers.lag, 0.0, math.inf, True),
+        "makers' touch": (makers.touch, 0.0, math.inf, True),
+        "makers' touch_varies": (makers.touch_varies, 0.0, 1.0, True),
+        "makers' fine levels": (makers.fine, 0, math.inf, True),
         "makers' learning": (makers.learning, 0.0, 0.01, True),
         "makers' learning_size": (makers.learning_size, 0.0, math.inf, False),
         "value's volatility": (value.volatility, 0.0, math.inf, True),

@@ -10,6 +10,7 @@ from numba import njit
 
 from slipstream.lob.depth import depth_into
 from slipstream.lob.flow.advance import begin, happen, next_ns
+from slipstream.lob.flow.record import INFORMED, TAKE
 from slipstream.lob.matching import best_ask, best_bid
 from slipstream.lob.record import new_book, sources_mark
 from slipstream.lob.window import recentre
@@ -97,7 +98,9 @@ def _watch(books: Any, flows: Any, eyes: Any, until: int, quotes: Any, prints: A
         book.fill_count = 0
         book.expired_count = 0
         level = book.best_bid if book.best_bid >= 0 else book.best_ask
-        if level >= 0 and (level < book.n_levels // 8 or level > book.n_levels - book.n_levels // 8):
+        if level >= 0 and (
+            (level < book.n_levels // 8 and book.base > 0) or level > book.n_levels - book.n_levels // 8
+        ):
             return False
 
 
@@ -126,11 +129,27 @@ def simulate(
     eyes = np.zeros(1, _EYE_DTYPE)
     eyes[0]["block_ns"], eyes[0]["every_ns"] = block_ns, every_ns
     _run(books, flows, eyes, warm_ns)
+    before = _taken(flows)
     end = warm_ns + int(hours * 3.6e12)
     eyes[0]["sample_ns"] = warm_ns
     parts = _run(books, flows, eyes, end)
     quotes, prints, depth = (parts[key] for key in ("quotes", "prints", "depth"))
-    return Observed(name=name, grid=terms.grid, begin_ns=warm_ns, end_ns=end, quotes=quotes, prints=prints, depth=depth)
+    return Observed(
+        name=name,
+        grid=terms.grid,
+        begin_ns=warm_ns,
+        end_ns=end,
+        quotes=quotes,
+        prints=prints,
+        depth=depth,
+        arrived=_taken(flows) - before,
+    )
+
+
+def _taken(flows: Records) -> int:
+    """Market orders so far."""
+    counts = flows[0]["counts"]
+    return int(counts[TAKE]) + int(counts[INFORMED])
 
 
 def _run(books: Records, flows: Records, eyes: Records, until: int) -> dict[str, Records]:
