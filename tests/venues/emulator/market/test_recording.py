@@ -10,11 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from slipstream.data.tape.formats import convert
+from slipstream.data.tape.reader import open_tape
+from slipstream.data.tape.terms import Terms
+from slipstream.lob.replay.rows import KIND
+from slipstream.lob.replay.rows import TRADE as ROW_TRADE
 from slipstream.model.errors import ConfigError
 from slipstream.venues.emulator.market.house import BEST, STATE, TRADE
 from slipstream.venues.emulator.market.recording import coins_of, fingerprint, read_tape
 from slipstream.venues.emulator.market.replay import read_folder
 from slipstream.venues.emulator.market.universe import COINS, instrument
+from tests.data.tape.plain_book import PlainBook, messages, recording
 from tests.venues.emulator.market.tapes import (
     ASKS,
     BIDS,
@@ -41,6 +47,26 @@ def test_prices_and_sizes_become_ticks_and_lots(tmp_path: Path) -> None:
     assert tape.begins == START_MS * 1_000_000
     assert tape.ends == (START_MS + 1_000) * 1_000_000
     assert tape.mids.tolist() == [200.01, 200.01]
+
+
+def test_tapes_of_the_same_recording_hold_the_same_books_and_trades(tmp_path: Path) -> None:
+    """Two readers, since what serves the emulator loads neither tables nor tapes: they must not drift apart."""
+    recording(tmp_path / "in")
+    tape = read_tape(tmp_path / "in", "BTC", None)
+    (made,) = convert(tmp_path / "in", tmp_path / "out", Terms()).made
+    rows = open_tape(made.folder).rows
+    dealt = rows[rows["kind"] & KIND == ROW_TRADE]
+    told = np.stack([dealt["exch_ns"], dealt["side"], dealt["tick"], dealt["lots"]], axis=1)
+    assert np.array_equal(told, np.column_stack([tape.times[tape.kinds == TRADE], tape.trades])) and len(told) == 60
+    states = iter(tape.states)
+    times, book = set(tape.times[tape.kinds == STATE].tolist()), PlainBook()
+    for message in messages(rows):
+        for row in message:
+            book.read(row)
+        if int(message["exch_ns"][0]) in times:
+            for levels, side in zip(next(states), (book.bids, book.asks), strict=True):
+                assert dict(levels.tolist()) == side
+    assert next(states, None) is None
 
 
 def test_one_time_holds_trades_then_best_prices_then_the_book(tmp_path: Path) -> None:
