@@ -3,6 +3,9 @@
 A folder holds per coin ``orderbooks_COIN.csv.gz`` (exchange_timestamp in ms, bid_price_0, bid_size_0, ask_price_0, ..),
 ``trades_COIN.csv.gz`` (price, size, side buy or sell, trade_id, exchange_timestamp) and, optionally, the best prices
 between two books, ``prices_COIN.csv.gz`` (price, size, side bid or ask, exchange_timestamp).
+
+Tapes are made of the same files (`slipstream.data.tape.hyperliquid`) with faults mended and told. Here the first one is
+refused, and what serves a venue loads neither that room nor its libraries; a test holds both readings equal.
 """
 
 from __future__ import annotations
