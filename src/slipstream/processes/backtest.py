@@ -83,7 +83,7 @@ def backtest(
     output: Annotated[Path | None, typer.Option(help="Where the report goes; default: var/backtest/<slug>.")] = None,
 ) -> None:
     """Test a strategy on history, net of all costs, and write a report."""
-    from slipstream.research.report import write_report
+    from slipstream.research.report.write import check_folder, write_report
 
     try:
         request = BacktestRequest(
@@ -108,9 +108,10 @@ def backtest(
         words = {"anchor": anchor, "latency": latency, "queue": queue, "fees": fees, "clock": clock}
         request = with_ticks(request, tape or [], simulate, words, (partial, block_ms, own_impact))
         rivals = [rival(request, name) for name in against or []]
+        folder = output or Path("var") / "backtest" / slug
+        check_folder(folder)
         record = run_backtest(request)
         others = [one() for one in rivals]
-        folder = output or Path("var") / "backtest" / slug
         paths = write_report(record, folder, others=others, seed=seed, chapters=chapters_of(record, seed))
     except (SlipstreamError, ValueError) as error:
         typer.echo(f"backtest {slug}: {error}", err=True)

@@ -44,6 +44,7 @@ def brawler_ticks(
     from slipstream.processes.brawler_ticks_page import read_growth, write_page
     from slipstream.processes.tick_backtest import backtest, backtest_naive
     from slipstream.processes.tick_sweep_report import sweep_ticks
+    from slipstream.research.report.write import check_folder
 
     try:
         ticks = TickTerms(tapes=(tapes,), anchor=anchor, latency=latency, queue=queue, fees=fees, funding=funding)
@@ -56,10 +57,11 @@ def brawler_ticks(
             folds=folds,
             gap_hours=0.0,
         )
+        check_folder(output)
         table = () if growth is None else read_growth(growth)
         runs = {"recorded": (backtest(request), backtest_naive(request))}
         if simulate > 0.0:
-            made = replace(ticks, tapes=(), simulate=simulate, anchor="", funding="")
+            made = replace(ticks, tapes=(), simulate=simulate, anchor="", funding="", queue=TickTerms().queue)
             there = replace(request, tick=made)
             runs["simulated"] = backtest(there), backtest_naive(there)
         found = sweep_ticks(request, terms, output / "sweep", make_executor("local", workers))

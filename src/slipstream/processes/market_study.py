@@ -25,6 +25,7 @@ from slipstream.processes.market_chapters import (
     table_chapter,
 )
 from slipstream.research.report.chapters import Chapter, chapters_html
+from slipstream.research.report.write import replace_file
 from slipstream.simulation.market.calibration import Calibration, calibrate
 from slipstream.simulation.market.market_file import decode_market, encode_market
 from slipstream.simulation.market.metaorder import metaorders
@@ -60,6 +61,14 @@ def going(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=console, transient=True) as bars:
         task = bars.add_task(what, total=None)
         yield lambda done, of: bars.update(task, completed=done, total=of)
+
+
+def check_out(out: Path) -> None:
+    """Raises ConfigError for a file that cannot be written, before anything is computed for it."""
+    if out.is_dir():
+        raise ConfigError(f"{out}: is a folder; name a file")
+    if not out.parent.is_dir():
+        raise ConfigError(f"{out}: there is no folder {out.parent}; make it first")
 
 
 def one_tape(where: Path) -> Tape:
@@ -98,12 +107,11 @@ def calibrate_market(
     """
 
     def act() -> None:
-        if not out.parent.is_dir():
-            raise ConfigError(f"{out}: there is no folder {out.parent}; make it first")
+        check_out(out)
         rng = np.random.default_rng(seed)
         leader = seen_of(one_tape(anchor)) if anchor is not None else None
         found = calibrate(seen_of(one_tape(tape)), rng, anchor=leader, rounds=rounds, hours=hours)
-        out.write_bytes(encode_market(found))
+        replace_file(out, encode_market(found).decode())
         typer.echo(f"{out}: {found.name}, {found.seconds / 60:.1f} minutes")
         for aim in found.aims:
             typer.echo(f"  {aim.name:<44} {figure(aim.recorded):>12} recorded {figure(aim.simulated):>12} simulated")
@@ -130,12 +138,11 @@ def show_facts(
     """
 
     def act() -> None:
-        if not out.parent.is_dir():
-            raise ConfigError(f"{out}: there is no folder {out.parent}; make it first")
+        check_out(out)
         rng = np.random.default_rng(seed)
+        market = decode_market(simulated.read_bytes(), str(simulated)) if simulated is not None else None
         recorded = seen_of(one_tape(tape))
         facts = [measure(recorded, rng)]
-        market = decode_market(simulated.read_bytes(), str(simulated)) if simulated is not None else None
         chapters: list[Chapter] = []
         if market is not None:
             facts.append(_simulated(market, hours, rng))
@@ -147,7 +154,7 @@ def show_facts(
                 seeds = [int(one) for one in rng.integers(1 << 31, size=paths)]
                 chapters.append(impact_chapter(metaorders(market.terms, volume, seeds, progress=progress)))
             chapters.append(calibration_chapter(market))
-        out.write_text(page(recorded, facts, chapters), encoding="utf-8")
+        replace_file(out, page(recorded, facts, chapters))
         typer.echo(f"{out}: {verdict(facts)}")
         for line in chapters[0].said if market is not None else ():
             typer.echo(f"  {line}")

@@ -22,6 +22,7 @@ from slipstream.research.report.figures import Report, report
 from slipstream.research.report.page import amount, chance, length, markdown, number, plain_markdown, share, signed
 from slipstream.research.report.ratios import FIGURES, evidence, ratios
 from slipstream.research.report.sweep import as_sweep, judge
+from slipstream.research.report.write import check_folder, replace_file
 
 HOUR = 3_600_000
 START = 1_704_067_200_000  # 2024-01-01
@@ -366,3 +367,29 @@ def test_numbers_are_said_as_people_say_them() -> None:
     assert (number(-0.001), number(1234.5)) == ("0.00", "1,234.50")
     assert (chance(1e-9), chance(0.0042), chance(0.5)) == ("<0.0001", "0.0042", "0.50")
     assert plain_markdown("a\nb|c") == "a b\\|c"
+
+
+def test_a_page_is_replaced_whole_or_stays_and_leaves_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "report.html"
+    replace_file(page, "old")
+
+    def full(self: Path, text: str, encoding: str) -> int:
+        self.write_bytes(text[:2].encode())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left") as found:
+        replace_file(page, "newer")
+    assert found.value.filename == str(page)
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"] and page.read_text() == "old"
+
+
+def test_a_place_for_a_report_is_judged_before_the_work(tmp_path: Path) -> None:
+    check_folder(tmp_path / "not" / "yet")
+    assert not (tmp_path / "not").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError) as found:
+        check_folder(tmp_path / "file" / "below")
+    assert found.value.filename == str(tmp_path / "file")

@@ -162,7 +162,10 @@ class TapeWriter:
                 last_local_ns=int(rows["local_ns"][-1]),
             )
         )
-        self._file.write(data)
+        try:
+            self._file.write(data)
+        except OSError as error:  # of a write the system does not say where
+            raise OSError(error.errno, error.strerror, str(self.folder)) from None
         self._held = 0
 
     def header(self) -> Header:
@@ -188,10 +191,14 @@ class TapeWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Make the tape, or nothing. Raises TapeError (the last message does not end), OSError."""
         try:
-            if error is None:
-                self._finish()
+            try:
+                if error is None:
+                    self._finish()
+            finally:
+                self._file.close()  # a full disk is told again here
+        except OSError as why:
+            raise OSError(why.errno, why.strerror, str(self.folder)) from None
         finally:
-            self._file.close()
             shutil.rmtree(self._part, ignore_errors=True)
             os.close(self._lock)
 

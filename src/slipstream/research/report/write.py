@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -55,10 +56,29 @@ def write_report(
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
-        fresh = folder / f".{name}.part"
-        fresh.write_text(text, encoding="utf-8")
-        os.replace(fresh, folder / name)
+        replace_file(folder / name, text)
     return ReportPaths(*(folder / name for name in pages))
+
+
+def check_folder(folder: Path) -> None:
+    """Whether a report could be written there, asked before what it is about is computed. Raises OSError."""
+    there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file whole or leave it as it was. Raises OSError that names it."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.part")  # two runs into one folder do not mix
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        os.replace(fresh, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def as_json(found: Report, chapters: Sequence[Chapter] = ()) -> str:

@@ -32,7 +32,8 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True):
     (NaN: fewer than four). A change that joins a level anew counts as an order. ``wait`` is the time from our sending
     an order to each of its fills at the exchange, ``news`` from the fill to our knowing.
     ``filled`` is the part of the size accepted that was filled (of several coins, by their last mids),
-    ``orders_filled`` the part of accepted orders with a fill. ``refused`` counts requests that were not done, by reason.
+    ``orders_filled`` the part of accepted orders with a fill. ``refused`` counts requests that were not done, by
+    reason.
     """
 
     name: str
