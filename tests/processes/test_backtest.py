@@ -138,7 +138,7 @@ def test_returns_as_the_market(tmp_path: Path) -> None:
     assert "FUNDING LEFT OUT, as asked" in record.assumptions and "index" in record.findings[0]
 
 
-def test_brawler_against_the_emulated_exchange() -> None:
+def test_brawler_against_the_emulated_exchange(tmp_path: Path) -> None:
     values = {"symbols": [{"symbol": "WLFI", "order_size": 2000, "max_inventory": 10000}]}
     request = asked("brawler", demo=True, hours=0.1, overrides={**values, "base_spread": 0.00035, "k": 0.5})
     record = run_backtest(request)
@@ -146,7 +146,13 @@ def test_brawler_against_the_emulated_exchange() -> None:
     assert record.turnover.sum() > 0.0 and (record.gross < 20_000.0).all()
     profit = float(record.equity[-1]) - record.capital
     assert sum(record.coin_pnl.values()) == pytest.approx(profit, abs=0.001)
-    assert (run_backtest(request).equity == record.equity).all()
+    own, entry = tmp_path / "own.yml", find("brawler")
+    of_itself = "symbols: [{symbol: WLFI, order_size: 2000, max_inventory: 10000, base_spread: 0.001}]\n"
+    own.write_text((ROOT / entry.sample).read_text().partition("symbols:\n")[0] + of_itself)
+    given = {"base_spread": 0.00035, "k": 0.5}
+    again = run_backtest(BacktestRequest(entry=entry, config=own, demo=True, hours=0.1, overrides=given))
+    assert (again.equity == record.equity).all()
+    assert again.assumptions[-1].endswith("replaces what the config says of WLFI (0.001)")
 
 
 @pytest.mark.parametrize(
