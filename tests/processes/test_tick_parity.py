@@ -4,21 +4,33 @@ difference has its cause.
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from slipstream.lob.replay.replay import Replay
-from slipstream.model.events import AccountState, Position
+from slipstream.model.events import AccountState, AssetContext, Position
+from slipstream.processes import parity
 from slipstream.processes.parity import command
-from slipstream.processes.tick_parity import Retold, beside, by_place, kernel_of, retell, terms_of, tick_parity
+from slipstream.processes.tick_parity import (
+    Retold,
+    TickParity,
+    beside,
+    by_place,
+    kernel_of,
+    retell,
+    terms_of,
+    tick_parity,
+)
 from slipstream.runtime.journal import open_journal
 from slipstream.runtime.records import Session
+from slipstream.simulation.tick.differences import Comparison, Difference
 from slipstream.simulation.tick.kernel_on_tape import Listing, TapeKernel
 from slipstream.strategies.brawler.config import BrawlerConfig
 from slipstream.strategies.brawler.replayed.hook import brawler
@@ -102,7 +114,7 @@ def test_the_compiled_brawler_does_on_the_heard_tape_what_the_kernel_does(path: 
     replay.sim["memory"][: len(memory)] = memory
     replay.feed(retold.rows)
     ours = replay.finish()
-    assert len(ours.sent) > 40 and np.array_equal(ours.sent, theirs.sent)
+    assert len(ours.sent) > 40 and ours.sent.tobytes() == theirs.sent.tobytes()
     assert len(ours.fills) == len(theirs.fills)
 
 
@@ -110,6 +122,26 @@ def test_the_command_prints_the_causes(path: Path) -> None:
     result = CliRunner().invoke(APP, [str(path)])
     assert result.exit_code == 0, result.output
     assert "requests" in result.output and "the same at the same time" in result.output
+
+
+def test_rows_that_are_missing_are_told_and_nothing_is_compared(path: Path, tmp_path: Path) -> None:
+    with open_journal(path, read_only=True) as journal:
+        unasked = [seq for seq, event, commands in journal.read(0) if isinstance(event, AssetContext) and not commands]
+    copy = tmp_path / "journal.db"
+    shutil.copy(path, copy)
+    with sqlite3.connect(copy) as database:  # the kernel decides the same without them: only their number tells
+        database.execute(f"delete from rows where seq = {unasked[5]}")
+    database.close()
+    result = CliRunner().invoke(APP, [str(copy)])
+    assert result.exit_code == 2
+    assert f"rows {unasked[5]} to {unasked[5]} are missing" in result.output
+
+
+def test_what_one_of_the_runs_never_saw_is_no_agreement(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Comparison(0, 0, (Difference(1, "pod", "place", "UNSEEN", "the other run had not begun"),))
+    one = TickParity(run=1, answer_ns=0, requests=1, fills=0, comparison=told)
+    monkeypatch.setattr(parity, "tick_parity", lambda journal: ([one], []))
+    assert CliRunner().invoke(APP, [str(path)]).exit_code == 1
 
 
 def test_a_run_that_did_not_begin_flat_is_left_out(pod: RecordedPod, path: Path) -> None:

@@ -27,7 +27,7 @@ from slipstream.model.events import Event, Fill
 from slipstream.pods import strategy_of
 from slipstream.processes.bar_backtest import patient
 from slipstream.processes.heard import HOUR_NS, MS, Asked, Decision, Heard, Moment, Watched, asked
-from slipstream.processes.tick_parity import is_quoting, lines, tick_parity
+from slipstream.processes.tick_parity import NO_ANSWER, is_quoting, lines, tick_parity
 from slipstream.runtime.journal import Journal, open_journal
 from slipstream.runtime.journal.address import parse_address
 from slipstream.runtime.records import Session
@@ -191,7 +191,7 @@ def told_by_ticks(opened: Journal, journal: str) -> None:
     if not found:
         typer.echo(f"error: {journal}: no run in it to compare", err=True)
         raise typer.Exit(2)
-    raise typer.Exit(1 if any("UNEXPLAINED" in one.comparison.causes for one in found) else 0)
+    raise typer.Exit(1 if any(cause in one.comparison.causes for one in found for cause in NO_ANSWER) else 0)
 
 
 def command(
@@ -217,6 +217,8 @@ def command(
         typer.echo(f"run {pair.run}  {when}  {told}  {'same' if not pair.differs else 'DIFFERS'}")
         for line in pair.differs:
             typer.echo(f"    pod and backtest: {line}")
+    if found.skipped:
+        typer.echo(f"left out: runs without a rebalance, or whose prices were pruned: {found.skipped}")
     if not found.pairs:
         typer.echo(f"error: {journal}: no rebalance in it to compare", err=True)
         raise typer.Exit(2)

@@ -9,7 +9,7 @@ leases, halts, limits) it is told when the pod was. Every request and fill that 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -41,6 +41,8 @@ TICK_NS = 1_000_000  # times of one millisecond are the same: the venue tells no
 FEED_NS = 1  # a block's answers come before its prices
 ASIDE = Budget | Mandate | Halt | Resume | Configure
 ZERO = Decimal(0)
+NO_ANSWER = ("UNEXPLAINED", "UNSEEN")  # causes that are none
+MISSING = "{}: rows {} to {} are missing: what was heard then is not known; take the journal from where it was copied"
 
 
 class Retold(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,13 +88,26 @@ def tick_parity(journal: Journal, window_ns: int = WINDOW_NS) -> tuple[list[Tick
         if session.seq < journal.pruned_to:
             skipped.append(f"run {session.run}: its prices were pruned")
             continue
-        steps = ((event, commands) for _, event, commands in journal.read(session.seq, stop=stop))
+        steps = whole(journal, session.seq, stop)
         retold = retell(session, steps, journal.name, first=number == 0)
         if isinstance(retold, str):
             skipped.append(f"run {session.run}: {retold}")
         else:
             found.append(beside(session, retold, window_ns))
     return found, skipped
+
+
+def whole(journal: Journal, start: int, stop: int | None) -> Iterator[tuple[Event, Sequence[Command]]]:
+    """A run's steps. Raises ConfigError where rows are missing: what the pod heard then is not known, and a market
+    without it would explain differences that it made itself."""
+    last = start
+    for seq, event, commands in journal.read(start, stop=stop):
+        if seq != last + 1:
+            raise ConfigError(MISSING.format(journal.name, last + 1, seq - 1))
+        last = seq
+        yield event, commands
+    if stop is not None and last != stop:
+        raise ConfigError(MISSING.format(journal.name, last + 1, stop))
 
 
 def is_flat(session: Session, account: AccountState, coins: tuple[str, ...], *, first: bool) -> bool:
