@@ -13,6 +13,7 @@ from slipstream.simulation.market.blocks import Estimate
 from slipstream.simulation.market.calibration import Calibration
 from slipstream.simulation.market.metaorder import POINTS, Metaorders
 from slipstream.simulation.market.observed import LEVELS
+from slipstream.simulation.market.size_fit import REFUSED
 from slipstream.simulation.market.stylised import (
     INTERVALS_S,
     QUANTILES,
@@ -117,10 +118,9 @@ def missing_chapter(facts: Sequence[Facts]) -> Chapter:
         title="Where the simulation does not match",
         lines=(
             f"{len(said)} of {total} figures of {simulated.name} lie apart from {recorded.name}'s.",
-            "By construction: sizes are log-normal, while recorded ones gather at round numbers and at the venue's "
-            "least order; the value is a Brownian motion in two regimes, without jumps; makers renew a ladder at "
-            "even steps, and what they believe does not learn from the orders they meet, so that the lasting impact "
-            "of a large order is too small.",
+            "By construction: a market order's size knows nothing of its side, of the book or of the order before; the "
+            "value is a Brownian motion in two regimes, without jumps; makers renew a ladder at even steps; calm and "
+            "wild change all rates together, and what came in one rush of the recording is spread over all wild times.",
         ),
         said=tuple(said) or ("Nothing that these figures can tell.",),
     )
@@ -209,6 +209,31 @@ def impact_chapter(found: Metaorders) -> Chapter:
     )
 
 
+def _size_lines(found: Calibration) -> list[str]:
+    """Which law the sizes of market orders have and why, and that of the orders they traded with."""
+    sizes = found.sizes
+    said = [
+        f"Sizes: log-normal, median {figure(sizes.median)} USD, deviation of the logarithm "
+        f"{sizes.sigma:.2f}; Kolmogorov-Smirnov distance {sizes.distance:.3f} "
+        f"({'not ' if sizes.p < REFUSED else ''}what {sizes.count} log-normal sizes would show).",
+        f"Taken for the simulation: {'log-normal sizes' if sizes.lognormal else 'quantiles of what was seen'}. A fifth "
+        f"of the recording lies {sizes.foretold[0]:.3f} from the log-normal law of the other four and "
+        f"{sizes.foretold[1]:.3f} from their quantiles, on average.",
+    ]
+    if found.resting is None:
+        said.append(
+            "Too few resting orders were taken whole to tell their law: levels are filled by a few orders each."
+        )
+    else:
+        steps = found.resting.quantiles
+        median = float(np.interp(0.5, [share for share, _ in steps], [size for _, size in steps]))
+        said.append(
+            f"Single resting orders, by what of them was taken: median {figure(median)} USD, mean "
+            f"{figure(found.resting.mean)} USD; corrected so that a market order is as many trades as recorded."
+        )
+    return said
+
+
 def calibration_chapter(found: Calibration) -> Chapter:
     """What the simulation was made of."""
     free, alike = found.takers.free, found.takers.alike
@@ -221,9 +246,7 @@ def calibration_chapter(found: Calibration) -> Chapter:
         f"Poisson ones, by {free.gain:.0f} in twice the log-likelihood with figures for each side and {alike.gain:.0f} "
         f"with the same for both; branching ratio {alike.radius:.2f}. Kolmogorov-Smirnov distance of residuals "
         f"{far[0]:.3f} against {far[1]:.3f}.",
-        f"Sizes: log-normal, median {figure(found.sizes.median)} USD, deviation of the logarithm "
-        f"{found.sizes.sigma:.2f}; Kolmogorov-Smirnov distance {found.sizes.distance:.3f} "
-        f"({'not ' if found.sizes.p < 0.01 else ''}what {found.sizes.count} log-normal sizes would show).",
+        *_size_lines(found),
         f"Value: {found.pursuit.volatility * 1e4 * math.sqrt(60.0):.2f} bp per root minute, which the price follows "
         f"within {found.pursuit.lag_s:.2f} s.",
     ]

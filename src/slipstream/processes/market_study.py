@@ -110,7 +110,9 @@ def calibrate_market(
         check_out(out)
         rng = np.random.default_rng(seed)
         leader = seen_of(one_tape(anchor)) if anchor is not None else None
-        found = calibrate(seen_of(one_tape(tape)), rng, anchor=leader, rounds=rounds, hours=hours)
+        seen = seen_of(one_tape(tape))
+        with going("calibration") as progress:
+            found = calibrate(seen, rng, anchor=leader, rounds=rounds, hours=hours, progress=progress)
         replace_file(out, encode_market(found).decode())
         typer.echo(f"{out}: {found.name}, {found.seconds / 60:.1f} minutes")
         for aim in found.aims:

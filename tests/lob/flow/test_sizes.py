@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numba import njit
 
-from slipstream.lob.flow.sizes import rounded_mean, size_terms
+from slipstream.lob.flow import draws
+from slipstream.lob.flow.record import SIZE_DTYPE
+from slipstream.lob.flow.sizes import amount, quantile_mean, rounded_mean, size_terms
 from tests.lob.flow.drawing import LOGNORMAL, drawn
 
 N = 400_000
@@ -40,3 +45,42 @@ def test_a_size_without_variation_is_constant() -> None:
 def test_figures_that_are_no_sizes_are_refused(mean: float, cv: float) -> None:
     with pytest.raises(ValueError, match="a size needs a positive mean"):
         size_terms(mean, cv)
+
+
+LAW = ((0.0, 12.0), (0.4, 12.0), (0.9, 1_000.0), (1.0, 50_000.0))
+DRAWN_DTYPE = np.dtype([("size", SIZE_DTYPE), ("rng", np.uint64)])
+
+
+@njit
+def _amounts(records: Any, out: Any) -> None:
+    for i in range(len(out)):
+        out[i] = amount(records[0], records[0].size)
+
+
+def test_a_law_by_quantiles_is_drawn_as_it_is() -> None:
+    records = np.zeros(1, DRAWN_DTYPE)
+    records["rng"], records["size"] = draws.stream(4, 0), size_terms(1.0, 0.0, quantiles=LAW)
+    seen = np.empty(N)
+    _amounts(records, seen)
+    mean = 0.4 * 12.0 + 0.5 * 988.0 / np.log(1_000.0 / 12.0) + 0.1 * 49_000.0 / np.log(50.0)
+    assert quantile_mean(LAW) == pytest.approx(mean)
+    assert abs(seen.mean() - mean) < 4.0 * seen.std() / N**0.5
+    for share, size in ((0.4, 12.0 * (1.0 + 1e-9)), (0.65, (12.0 * 1_000.0) ** 0.5), (0.9, 1_000.0)):
+        assert abs((seen <= size).mean() - share) < 4.0 * (share * (1.0 - share) / N) ** 0.5
+    assert seen.min() == pytest.approx(12.0) and seen.max() <= 50_000.0
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        (((0.0, 1.0),), "give 2 to 64 points"),
+        (((0.1, 1.0), (1.0, 2.0)), "from share 0 to share 1, not from 0.1 to 1.0"),
+        (((0.0, 1.0), (1.0, float("inf"))), "quantile 1 of a size is inf"),
+        (((0.0, 0.0), (1.0, 2.0)), "quantile 0 of a size is 0.0"),
+        (((0.0, 1.0), (0.5, 3.0), (1.0, 2.0)), "quantile 2 of a size: shares must grow and sizes must not fall"),
+        (((0.0, 1.0), (0.0, 3.0), (1.0, 3.0)), "quantile 1 of a size: shares must grow"),
+    ],
+)
+def test_points_that_are_no_law_are_refused(points: tuple[tuple[float, float], ...], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        size_terms(1.0, 0.0, quantiles=points)

@@ -8,9 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from slipstream.lob.flow.hawkes import stationary_rates
 from slipstream.model.errors import ConfigError
 from slipstream.simulation.market.aims import BUYERS, aims
 from slipstream.simulation.market.calibration import Calibration, calibrate, corrected
+from slipstream.simulation.market.first_terms import paced
 from slipstream.simulation.market.market_file import decode_market, encode_market
 from slipstream.simulation.market.metaorder import Metaorders, metaorders
 from slipstream.simulation.market.observed import Observed
@@ -62,14 +64,41 @@ def test_the_calibrated_market_resembles_what_it_was_made_from() -> None:
     assert len(near) == 11
     assert all(0.6 < times < 1.6 for times in near.values()), near
     assert near["mean spread, ticks"] == pytest.approx(1.0, abs=0.15)
-    assert near["market orders a minute"] == pytest.approx(1.0, abs=0.15)
+    for name in ("market orders a minute", "trades a market order", "share of buyers among market orders"):
+        assert near[name] == pytest.approx(1.0, abs=0.1), name
+
+
+def test_trades_a_minute_come_back_within_the_scatter_of_seeds() -> None:
+    """Eight half hours of the truth and of what was calibrated on an hour of it: prints and what they were worth."""
+    rates = []
+    for terms, first in ((TRUE, 40), (found().terms, 60)):
+        some = [simulate(terms, 0.5, seed) for seed in range(first, first + 8)]
+        rates.append([(len(one.prints), float((one.prints["lots"] * one.prints["tick"]).sum())) for one in some])
+    truth, made = (np.array(rows) for rows in rates)
+    gap = made.mean(axis=0) / truth.mean(axis=0) - 1.0
+    scatter = np.hypot(*(rows.std(axis=0, ddof=1) / rows.mean(axis=0) for rows in (truth, made)))
+    assert abs(gap[0]) < 3.0 * scatter[0] / 8**0.5 + 0.03  # the hour itself is known to a few hundredths
+    assert abs(gap[1]) < 3.0 * scatter[1] / 8**0.5 + 0.1
+    assert (scatter < 0.5).all()
+
+
+def test_rates_of_the_two_sides_are_what_was_asked_for() -> None:
+    wanted = np.array([0.9, 0.5])
+    uneven = paced(TRUE.arrivals, wanted)
+    assert uneven.alpha == TRUE.arrivals.alpha
+    assert stationary_rates(uneven.mu, uneven.alpha, uneven.beta) == pytest.approx(wanted)
+    one_sided = paced(TRUE.arrivals, np.array([1.0, 0.01]))  # no rates of these arrivals are so uneven
+    assert stationary_rates(one_sided.mu, one_sided.alpha, one_sided.beta).sum() == pytest.approx(1.01)
 
 
 def test_corrections_go_the_right_way() -> None:
     want = aims(recording())
     had = {name: 2.0 * value for name, value in want.items()} | {BUYERS: 0.9 * want[BUYERS]}
     terms = corrected(TRUE, want, had)
-    assert terms.value.volatility < TRUE.value.volatility and terms.arrivals.mu[1] < terms.arrivals.mu[0] < TRUE.arrivals.mu[0]
+    assert (
+        terms.value.volatility < TRUE.value.volatility
+        and terms.arrivals.mu[1] < terms.arrivals.mu[0] < TRUE.arrivals.mu[0]
+    )
     assert terms.makers.level_size < TRUE.makers.level_size and terms.makers.spread < TRUE.makers.spread
     assert terms.makers.learning < TRUE.makers.learning and terms.step_ns > TRUE.step_ns
     same = corrected(TRUE, want, want)

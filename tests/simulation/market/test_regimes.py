@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from slipstream.simulation.market.size_fit import fit_sizes
 from slipstream.simulation.market.lead_lag import lead_lag, pursuit
 from slipstream.simulation.market.observed import DEPTH_DTYPE, PRINT_DTYPE, QUOTE_DTYPE, Observed
 from slipstream.simulation.market.regimes import fit_regimes
@@ -106,14 +105,3 @@ def test_markets_that_never_met_have_no_lead() -> None:
     first, second = market("a", np.zeros(700), 100), market("b", np.zeros(300), 100)
     with pytest.raises(ValueError, match="a and b overlap by 30 s: a minute is needed"):
         lead_lag(first, second)
-
-
-def test_sizes_that_are_log_normal_are_told_from_others() -> None:
-    rng = np.random.default_rng(2)
-    good = fit_sizes(rng.lognormal(6.0, 1.5, 3000))
-    assert good.median == pytest.approx(math.exp(6.0), rel=0.1) and good.sigma == pytest.approx(1.5, rel=0.05)
-    assert good.p > 0.01 and good.distance < 0.02
-    lumpy = fit_sizes(np.where(rng.random(3000) < 0.4, 12.0, rng.lognormal(6.0, 1.5, 3000)))
-    assert lumpy.p < 1e-6 and lumpy.distance > 0.1
-    with pytest.raises(ValueError, match="all positive"):
-        fit_sizes([1.0] * 19 + [0.0])

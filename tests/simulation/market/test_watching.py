@@ -79,6 +79,22 @@ def test_prints_are_orders_by_side_and_time() -> None:
     ]
 
 
+def test_fills_of_one_taker_that_a_log_of_orders_tells_one_by_one_are_one_order() -> None:
+    told = [
+        *OPENING,
+        *((50 + 30 * k, TRADE, 1, 102, 5) for k in range(3)),
+        (112, TRADE, -1, 100, 2),
+        (300, TRADE, 1, 103, 1),
+    ]
+    orders = seen(told, L3_ROW_DTYPE).orders_taken()
+    assert [(int(o["ns"]) // 1_000_000, int(o["side"]), int(o["lots"])) for o in orders] == [
+        (110, 1, 15),
+        (112, -1, 2),
+        (300, 1, 1),
+    ]
+    assert len(seen(told).orders_taken()) == 5  # a recording of blocks has one time for all of a taker's fills
+
+
 def test_depth_is_sampled_as_it_stood() -> None:
     found = seen([*OPENING, (1500, DEPTH, 1, 100, 11), (2500, DEPTH, 1, 99, 0)])
     assert found.depth["ns"].tolist() == [0, SECOND, 2 * SECOND]

@@ -16,7 +16,7 @@ from slipstream.lob.flow.background import pull_level, rest, take, trim_level
 from slipstream.lob.flow.draws import normal, uniform
 from slipstream.lob.flow.prices import fractional_tick
 from slipstream.lob.flow.record import LATEST, MAKE, PULL
-from slipstream.lob.flow.sizes import lots
+from slipstream.lob.flow.sizes import amount, lots
 from slipstream.lob.matching import BUY, SELL, best_ask, best_bid
 
 MOST = 64  # orders that fill a level, at most
@@ -119,7 +119,10 @@ def act(book: Any, s: Any, dt: float, ns: int) -> None:
     if s.ladder == 0:
         return
     here = fractional_tick(s, px)
-    width = s.spread * (1.0 + (0.6 * uniform(s) if uniform(s) < 0.2 else 0.0))
+    if s.spreads.points > 0:
+        width = amount(s, s.spreads)
+    else:
+        width = s.spread * (1.0 + (0.6 * uniform(s) if uniform(s) < 0.2 else 0.0))
     if abs(here - s.centre) > 0.55 + 0.15 * s.spread:
         s.centre = here
     ticks = max(1, int(width + uniform(s)))

@@ -124,7 +124,8 @@ _MAKERS = [
     ("touch_varies", np.float64),  # 0..1: how much of that is drawn
     ("fine", np.int64),  # levels filled by orders of ``make_size`` instead of parts
     ("make_size", SIZE_DTYPE),
-    ("spread", np.float64),  # ticks
+    ("spread", np.float64),  # ticks, on average
+    ("spreads", SIZE_DTYPE),  # ticks: the law that each step draws from, if it has points
     ("lag", np.float64),  # seconds in which the makers' belief follows, e-fold; 0: at once
     ("delay_steps", np.int64),  # and how many steps old what they see is
     ("learning", np.float64),  # log premium by which a taker of ``learning_size`` moves it; 0: not

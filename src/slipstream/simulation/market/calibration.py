@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from slipstream.lob.flow.hawkes import stationary_rates
+from slipstream.lob.flow.sizes import quantile_mean
 from slipstream.simulation.market.aims import (
     BUYERS,
     CHANGES,
@@ -65,7 +66,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     resting: Size | None = None
 
 
-def _silent(_what: str, _done: int, _of: int) -> None:
+def _silent(_done: int, _of: int) -> None:
     """Nobody is told how far it is."""
 
 
@@ -76,22 +77,22 @@ def calibrate(
     anchor: Observed | None = None,
     rounds: int = 8,
     hours: float = 3.0,
-    progress: Callable[[str, int, int], None] = _silent,
+    progress: Callable[[int, int], None] = _silent,
 ) -> Calibration:
-    """The whole. ``rounds`` of correction by ``hours`` of simulation each (0: none); ``progress`` is told what is
-    being done, how much was, of how much.
+    """The whole. ``rounds`` of correction by ``hours`` of simulation each (0: none); ``progress`` is told how
+    much of how much is done.
 
     Raises ValueError where the recording is too short or too empty to estimate a part.
     """
     check(seen)
-    progress("market orders", 0, rounds + 2)
+    progress(0, rounds + 2)
     parts = _parts(seen, rng, anchor)
     wanted = aims(seen)
     terms = first_terms(seen, parts)
     block_ns = max(1_000_000, int(parts.takers.block_s * 1e9))
     had: dict[str, float] = {}
     for turn in range(rounds + 1):
-        progress(f"simulation {turn + 1} of {rounds + 1}", turn + 1, rounds + 2)
+        progress(turn + 1, rounds + 2)
         made = simulate(terms, hours, int(rng.integers(1 << 31)), block_ns=block_ns)
         had = aims(made)
         if turn < rounds:
@@ -195,6 +196,14 @@ def _finer(wanted: dict[str, float], had: dict[str, float], damping: float) -> f
     return min(4.0, max(0.25, was / want)) ** damping
 
 
+def _spreads(law: Size | None, factor: float) -> Size | None:
+    """The law of spreads, so many times as wide; a tick is the least."""
+    if law is None or factor == 1.0:
+        return law
+    points = tuple((share, max(1.0, ticks * factor)) for share, ticks in law.quantiles)
+    return Size(mean=quantile_mean(points), quantiles=points)
+
+
 def _makers(
     makers: Makers, by: dict[str, float], wanted: dict[str, float], had: dict[str, float], damping: float
 ) -> Makers:
@@ -209,6 +218,7 @@ def _makers(
         order=order,
         touch=touch,
         spread=max(0.5, makers.spread * by[SPREAD]),
+        spreads=_spreads(makers.spreads, by[SPREAD]),
         lag=min(10.0, max(0.02, makers.lag / by[QUICK])),
         learning=min(MOST_LEARNING, makers.learning * by[RESPONSE]),
     )

@@ -9,20 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from slipstream.lob.flow.hawkes import stationary_rates
+from slipstream.lob.flow.sizes import quantile_mean
 from slipstream.simulation.market.aims import CHANGES, DEEP_USD, RESPONSE, SPREAD, TOUCH_USD, aims
 from slipstream.simulation.market.flow_fit import DistanceRates, TakerFit
 from slipstream.simulation.market.lead_lag import LeadLag, Pursuit
 from slipstream.simulation.market.observed import LEVELS, Observed
 from slipstream.simulation.market.regimes import Regimes
-from slipstream.simulation.market.size_fit import SizeFit
+from slipstream.simulation.market.size_fit import SizeFit, quantile_points
 from slipstream.simulation.market.terms import Arrivals, FlowTerms, Makers, Size, Takers, Value
 
-STEPS_NS = (50_000_000, 400_000_000)  # between which makers act
+STEPS_NS = (50_000_000, 4_000_000_000)  # between which makers act
 LEAN = 0.6826  # E[min(1, |z|) |z|] of a normal z: what takers earn who lean fully at one deviation
 MOST_TILT = 0.3  # more would make runs of one side that recordings do not have
 FORGOTTEN_S = 120.0  # in which the market forgets what takers taught it: the literature's, a recording cannot tell
 RESTING = 3.0  # limit orders at the best price of a side, besides the makers'
 FLEETING, WAKE = 2.5, 5  # a second: how fast orders leave that lie up to five ticks behind the best price
+SPREADS_NS, LEAST_SPREADS = 100_000_000, 1_000
 STEADY = 0.6  # deviation over mean of depth at the best price where makers always keep the same
 MOST_NEAR = 64  # distances that count as within the spread
 
@@ -70,6 +72,7 @@ def first_terms(seen: Observed, parts: Parts) -> FlowTerms:
             touch=0.7 * figures[TOUCH_USD] if parts.resting is not None else 0.0,
             touch_varies=_varies(seen),
             spread=max(1.0, figures[SPREAD] / 1.06),
+            spreads=_spreads(seen),
             lag=chase.lag_s,
             learning=max(0.0, 0.5 * figures[RESPONSE] * 1e-4 / math.exp(sizes.sigma**2 / 8.0)),
             learning_size=sizes.median,
@@ -116,6 +119,16 @@ def _touch(seen: Observed, takers: TakerFit) -> float:
 def step_between(ns: float) -> int:
     """How often makers act: they move the best prices too."""
     return int(min(STEPS_NS[1], max(STEPS_NS[0], ns)))
+
+
+def _spreads(seen: Observed) -> Size | None:
+    """The law of spreads over time, ticks; None where the time is too short to tell."""
+    ns = np.arange(seen.begin_ns, seen.end_ns, SPREADS_NS, dtype=np.int64)
+    if len(ns) < LEAST_SPREADS:
+        return None
+    at = np.maximum(np.searchsorted(seen.quotes["ns"], ns, side="right") - 1, 0)
+    points = quantile_points((seen.quotes["ask"] - seen.quotes["bid"])[at].astype(np.float64))
+    return Size(mean=quantile_mean(points), quantiles=points)
 
 
 def _varies(seen: Observed) -> float:

@@ -49,6 +49,7 @@ class Observed:
     ``tally``: comings and goings by distance, None where they were not counted; ``orders`` says that a row was an order
     and no change of a level. ``size_log``: how many sizes came, the sum of their logarithms and of its squares.
     ``arrived``: of a simulation, how many market orders came, also those that one block made one of.
+    ``joined_ns``: so far apart at most are the prints of one taker.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Observed:
     orders: bool = False
     size_log: tuple[int, float, float] = (0, 0.0, 0.0)
     arrived: int = 0
+    joined_ns: int = 0
 
     @property
     def seconds(self) -> float:
@@ -80,19 +82,23 @@ class Observed:
         """The middle of every quote."""
         return 0.5 * (self.prices(self.quotes["bid"]) + self.prices(self.quotes["ask"]))
 
+    def takers(self) -> tuple[Records, Ints]:
+        """Prints by side and time, and the places at which market orders begin: prints of one side at one time, or each
+        at most ``joined_ns`` after the one before, are one order.
+        """
+        rows = self.prints[np.lexsort((self.prints["ns"], self.prints["side"]))]
+        new = np.ones(len(rows), bool)
+        new[1:] = (np.diff(rows["ns"]) > self.joined_ns) | (np.diff(rows["side"]) != 0)
+        return rows, np.flatnonzero(new)
+
     def orders_taken(self) -> Records:
-        """Market orders: prints of one side at one time are one, at its last price. Rows of PRINT_DTYPE."""
-        order = np.lexsort((self.prints["side"], self.prints["ns"]))
-        rows = self.prints[order]
+        """Market orders, at the last price of each. Rows of PRINT_DTYPE, in the order of time."""
+        rows, starts = self.takers()
         if not len(rows):
             return rows
-        new = np.ones(len(rows), bool)
-        new[1:] = (np.diff(rows["ns"]) != 0) | (np.diff(rows["side"]) != 0)
-        starts = np.flatnonzero(new)
-        ends = np.append(starts[1:], len(rows)) - 1
-        out = rows[ends].copy()
+        out = rows[np.append(starts[1:], len(rows)) - 1].copy()
         out["lots"] = np.add.reduceat(rows["lots"], starts)
-        return out
+        return out[np.lexsort((out["side"], out["ns"]))]
 
     def mid_at(self, ns: Ints) -> Floats:
         """The mid that stood at each time; that of the first quote before it."""

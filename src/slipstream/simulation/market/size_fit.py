@@ -135,10 +135,9 @@ def taken_whole(seen: Observed) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bo
     """Prints by market order, and whether each took a whole resting order: the last one of an order need not have, nor
     one after which the price goes back, since there another order begins.
     """
-    order = np.lexsort((seen.prints["side"], seen.prints["ns"]))
-    rows = seen.prints[order]
-    whole = np.zeros(len(rows), bool)
-    whole[:-1] = (np.diff(rows["ns"]) == 0) & (np.diff(rows["side"]) == 0)
+    rows, starts = seen.takers()
+    whole = np.ones(len(rows), bool)
+    whole[starts[1:] - 1] = whole[-1:] = False
     whole[:-1] &= np.diff(rows["tick"]) * rows["side"][:-1] >= 0
     return rows, whole
 

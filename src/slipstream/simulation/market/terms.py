@@ -104,14 +104,16 @@ class Makers(msgspec.Struct, frozen=True, kw_only=True):
     takers trade with then is as many orders as there would be. ``touch`` (quote currency) is what they keep at the best
     price on average, ``touch_varies`` (0..1) of it drawn anew when that changes; 0: always a share of ``level_size``.
 
-    What makers believe is ``delay_ns`` old and follows with an exponential lag of ``lag`` seconds. A taker of
-    ``learning_size`` (quote currency) moves the local premium by ``learning``, another by the root of its share of
-    that; the premium forgets it within the value's ``basis_seconds``.
+    Each step quotes about ``spread`` ticks, or what it draws from the law ``spreads`` (ticks): tight for the most part
+    and now and then wide. What makers believe is ``delay_ns`` old and follows with an exponential lag of ``lag``
+    seconds. A taker of ``learning_size`` (quote currency) moves the local premium by ``learning``, another by the root
+    of its share of that; the premium forgets it within the value's ``basis_seconds``.
     """
 
     levels: int = 0
     level_size: float = 0.0
     parts: float = 1.0
+    spreads: Size | None = None
     order: Size | None = None
     fine: int = 6
     touch: float = 0.0
@@ -197,6 +199,8 @@ def _fill(s: Any, terms: FlowTerms, seed: int, place: int) -> None:
         set_cancels(s, terms.cancels)
     makers = terms.makers
     s["ladder"], s["level_size"], s["parts"] = makers.levels, makers.level_size, makers.parts
+    if makers.spreads is not None:
+        s["spreads"] = _size(makers.spreads)
     s["touch"], s["touch_varies"] = makers.touch, makers.touch_varies
     if makers.order is not None:
         s["fine"], s["make_size"] = makers.fine, _size(makers.order)

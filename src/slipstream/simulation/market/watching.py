@@ -31,6 +31,7 @@ from slipstream.simulation.market.terms import Grid
 
 SPAN = 1 << 17  # ticks in sight, around the first price
 SIGHT = 4096  # ticks searched for the next level
+JOINED_NS = 60_000_000  # logs of orders tell the fills of one taker one by one, some tens of ms apart
 _WALK_DTYPE = np.dtype(
     [
         (sources_mark(Path(__file__).parent), np.int64),
@@ -265,6 +266,7 @@ def watch(name: str, grid: Grid, chunks: Iterable[Records], every_ns: int = 1_00
         depth=depth,
         tally=tally if bool(tally["came"].any()) else None,
         orders=orders,
+        joined_ns=JOINED_NS if orders else 0,
         size_log=(int(w["sizes"]), float(w["size_sum"]), float(w["size_squares"])),
     )
 
