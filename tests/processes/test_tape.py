@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from slipstream.data.tape.findings import POLICIES
 from slipstream.data.tape.formats import FORMATS
 from slipstream.data.tape.reader import open_tape
+from slipstream.data.tape.writer import TapeWriter
+from slipstream.lob.replay.rows import ROW_DTYPE
 from slipstream.processes.tape import app
 from tests.data.tape.plain_book import MARKET, MS, recording, some_rows
 from tests.data.tape.test_files import forge, write
@@ -41,6 +44,14 @@ def test_convert_check_show(tmp_path: Path) -> None:
     code, said, _ = run("convert", str(tmp_path / "in"), "--to", out, *args)
     assert code == 0 and open_tape(tmp_path / "out" / "hl_ETH").header.clock.offset_ns == -100 * MS
     assert open_tape(tmp_path / "out" / "hl_ETH").header.packing == "zstd"
+
+
+def test_what_a_tape_does_not_have_is_no_zero(tmp_path: Path) -> None:
+    with TapeWriter(tmp_path / "hl_ETH", MARKET) as writer:
+        writer.append(np.zeros(0, ROW_DTYPE))
+    code, said, _ = run("show", str(tmp_path))
+    (line,) = [line for line in said.splitlines() if MARKET.name in line]
+    assert code == 0 and "1970" not in said and line.split("│")[2].strip() == "-" == line.split("│")[7].strip()
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,18 @@ def terms(folds: int = 3) -> SweepTerms:
     return SweepTerms(knobs=KNOBS, search=SearchTerms(trials=4), folds=folds, gap_hours=0.0)
 
 
+def test_folds_that_the_tapes_are_too_short_for_are_told_before_the_trials(tmp_path: Path) -> None:
+    class First(Backwards):
+        """The default alone: who asks for a second trial waited in vain."""
+
+        def run(self, work: str, jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+            yield 0, made(1, 0.0)
+            raise AssertionError("a trial was waited for")
+
+    with pytest.raises(ConfigError, match="fold 0 of 200 bars trains on 80 and tests on"):
+        run_tick_sweep(request(tape(tmp_path)), terms(folds=50), First())
+
+
 def test_what_comes_after_a_fold_changes_nothing_of_its_choice(tmp_path: Path) -> None:
     asked, tried = request(tmp_path), trials(6)
     before = judged(asked, terms(), tried, made(99, 0.0))

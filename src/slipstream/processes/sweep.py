@@ -66,7 +66,10 @@ def sweep(
 ) -> None:
     """Search parameters walk-forward; a run that was stopped continues where it was."""
     folder = output or Path("var") / "sweep" / slug
+    from slipstream.research.report.write import check_folder
+
     try:
+        check_folder(folder)
         aim = _objective(objective)
         request = BacktestRequest(
             entry=find(slug),

@@ -204,7 +204,7 @@ def check(
                 typer.echo(line)
             odd += sum(found.reason in REFUSED for found in one.findings)
         if strict and odd:
-            typer.echo(f"error: {odd} findings that --strict refuses", err=True)
+            typer.echo(f"error: findings that --strict refuses: {odd}", err=True)
             raise typer.Exit(1)
 
     ask(act)
@@ -226,13 +226,13 @@ def show(where: DirArgument, coins: CoinsOption = "", gap: GapOption = 5.0) -> N
             gaps = max(gaps_of(header.findings), gaps_of(one.findings))
             table.add_row(
                 header.market.name,
-                time_of(header.first_ns),
+                time_of(header.first_ns) if header.rows else "-",
                 f"{header.seconds / 60:.1f}",
                 str(header.rows),
                 str(header.kinds.get("trade", 0)),
                 f"{one.size / max(1, header.rows):.1f}",
-                f"{one.mean_spread:.2f}",
-                f"{one.spread_bps:.3f}",
+                f"{one.mean_spread:.2f}" if one.mean_spread else "-",  # its book never had two sides
+                f"{one.spread_bps:.3f}" if one.spread_bps else "-",
                 f"{one.longest_gap_s:.2f}",
                 str(gaps),
                 f"{header.clock.median_ns / 1e6:.1f}",

@@ -110,6 +110,8 @@ def run_tick_sweep(
     found: dict[int, Ran] = {}
     for place, ran in executor.run(WORK, jobs):
         found[place] = ran
+        if place == 0 and ran.stamps.size:
+            folds_of(terms, ran.stamps)  # tapes too short for the folds are told now, not when all trials have run
         progress()
     default, *rest = (found[place] for place in range(len(jobs)))
     if not default.stamps.size:
@@ -131,14 +133,7 @@ def anchored(request: BacktestRequest) -> BacktestRequest:
 def judged(request: BacktestRequest, terms: SweepTerms, tried: Sequence[Tried], default: Ran) -> TickSweep:
     """Choose on every fold's past. Raises ConfigError if nothing ever traded."""
     stamps, capital = default.stamps, request.capital or CAPITAL
-    hours = float(np.median(np.diff(stamps))) / HOUR_MS if stamps.size > 1 else 0.0
-    gap = int(np.ceil(terms.gap_hours / hours)) if hours else 0
-    train = None if terms.train_days is None else round(terms.train_days * 24.0 / hours)
-    folds = (
-        everything(stamps.size)
-        if terms.folds == 0
-        else walk_forward(stamps.size, terms.folds, first_train=terms.first_train, gap=gap, train=train)
-    )
+    folds, hours = folds_of(terms, stamps)
     usable = [one for one in tried if one.ran.stamps.size == stamps.size]
     choices = tuple(_choose(fold, usable, capital, hours, terms.objective, stamps) for fold in folds)
     last = folds[-1]
@@ -161,6 +156,16 @@ def judged(request: BacktestRequest, terms: SweepTerms, tried: Sequence[Tried], 
         chosen=[one.number for one in kept].index(choices[-1].trial),
         hours=hours,
     )
+
+
+def folds_of(terms: SweepTerms, stamps: npt.NDArray[np.int64]) -> tuple[tuple[Fold, ...], float]:
+    """The folds of an account with these stamps (ms), and the hours between two. Raises ConfigError: too few."""
+    hours = float(np.median(np.diff(stamps))) / HOUR_MS if stamps.size > 1 else 0.0
+    if terms.folds == 0 or not hours:
+        return everything(stamps.size), hours
+    gap = int(np.ceil(terms.gap_hours / hours))
+    train = None if terms.train_days is None else round(terms.train_days * 24.0 / hours)
+    return walk_forward(stamps.size, terms.folds, first_train=terms.first_train, gap=gap, train=train), hours
 
 
 def _choose(

@@ -97,6 +97,16 @@ def test_a_writer_that_is_killed_leaves_nothing_that_looks_whole(tmp_path: Path)
     assert [one.name for one in tmp_path.iterdir()] == ["t"] and len(open_tape(tmp_path / "t")) == len(ROWS)
 
 
+def test_a_full_disk_is_told_with_the_tapes_name_and_leaves_nothing(tmp_path: Path) -> None:
+    writer = TapeWriter(tmp_path / "hl_BTC", MARKET)
+    with pytest.raises(OSError, match="No space left") as found, writer:
+        writer.append(some_rows(100))
+        writer._file.close()
+        writer._file = open("/dev/full", "wb")  # noqa: SIM115
+    assert found.value.filename == str(tmp_path / "hl_BTC")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_writers_of_one_tape(tmp_path: Path) -> None:
     with TapeWriter(tmp_path / "t", MARKET) as writer:
         with pytest.raises(TapeError, match="another writer"), TapeWriter(tmp_path / "t", MARKET):

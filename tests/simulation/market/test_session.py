@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from slipstream.lob.flow.own_orders import OWN
 from slipstream.lob.replay import record
 from slipstream.lob.replay.delay import constant
 from slipstream.lob.replay.fee_tiers import flat
@@ -120,6 +121,44 @@ def test_what_rests_changes_what_others_do() -> None:
     for one in (small, large):
         one.run_until(START + 300 * SECOND)
     assert small.books["seq"][0] != large.books["seq"][0]
+
+
+@pytest.mark.parametrize("seed", [15, 16])
+def test_nothing_is_made_of_nothing_whatever_is_asked(seed: int) -> None:
+    """Random requests of every kind: at each wake the book is uncrossed and holds our orders and no other of ours; at
+    the end position and cash are those of the fills, as the exchange and we know them."""
+    rng, one, wakes = np.random.default_rng(seed), session(None, seed=seed), 0
+    book, end_ns = one.book(0), START + 20 * SECOND
+    while one.run_until(end_ns):
+        sim, wakes = one.sim, wakes + 1
+        if wakes % 5 == 0:
+            assert 0 < book.best_bid() < book.best_ask()
+            rows = np.concatenate([book.l3(1, 4_000), book.l3(-1, 4_000)])
+            ours = sim["orders"][sim["orders"]["resting"] != 0]
+            assert (rows[:, 4] > 0).all()
+            in_book = sorted(rows[rows[:, 2] == OWN][:, [0, 4]].tolist())
+            assert in_book == sorted(np.column_stack([ours["book_level"], ours["book_left"]]).tolist())
+            reducing = ours[ours["reduce_only"] != 0]
+            for side in (1, -1):
+                bears = max(0, -side * int(one.markets["position"][0]))
+                assert reducing[reducing["side"] == side]["book_left"].sum() <= bears
+        kind, side, lots = int(rng.integers(0, 40)), int(rng.choice([-1, 1])), int(rng.integers(1, 400))
+        touch = int(sim["quotes"][0]["bid_tick" if side > 0 else "ask_tick"])
+        tick = touch + int(rng.integers(-6, 7)) if rng.random() < 0.9 else -1
+        live = np.flatnonzero(sim["orders"]["state"] == record.OPEN)
+        if kind < 6 and touch > 0:
+            one.place(0, side, tick, lots, int(rng.integers(0, 3)), bool(rng.random() < 0.3))
+        elif kind < 10 and live.size and touch > 0:
+            slot = int(rng.choice(live))
+            _ = one.cancel(slot) if kind < 8 else one.modify(slot, max(tick, 1), lots)
+    while one.advance(None):
+        pass
+    outcome = one.finish()
+    fills = outcome.fills
+    lots_done = fills["side"].astype(np.int64) * fills["lots"]
+    assert len(fills) > 10 and fills["maker"].any() and (fills["lots"] > 0).all() and (fills["left"] >= 0).all()
+    assert outcome.positions[0] == lots_done.sum() == one.sim["position"][0]
+    assert outcome.cash[0] == pytest.approx(-(lots_done * fills["price"]).sum() * HOME.lot_size, abs=1e-6)
 
 
 def test_requests_get_the_answers_of_the_matching_engine() -> None:

@@ -49,7 +49,7 @@ def walk_forward(
         fold = Fold(k, 0 if train is None else max(0, end - train), end, edges[k], edges[k + 1])
         if fold.train_to - fold.train_from < LEAST or fold.test_to - fold.test_from < LEAST:
             raise ConfigError(
-                f"fold {k} of {bars} bars trains on {fold.train_to - fold.train_from} and tests on "
+                f"fold {k} of {bars} bars trains on {max(0, fold.train_to - fold.train_from)} and tests on "
                 f"{fold.test_to - fold.test_from}: each needs {LEAST}; give more history, fewer folds or a smaller gap"
             )
         out.append(fold)
