@@ -118,7 +118,8 @@ def missing_chapter(facts: Sequence[Facts]) -> Chapter:
         title="Where the simulation does not match",
         lines=(
             f"{len(said)} of {total} figures of {simulated.name} lie apart from {recorded.name}'s.",
-            "By construction: a market order's size knows nothing of its side, of the book or of the order before; the "
+            "By construction: a market order's size knows nothing of the book or of the order before, and it goes no "
+            "further than the ladder of makers is deep; the "
             "value is a Brownian motion in two regimes, without jumps; makers renew a ladder at even steps; calm and "
             "wild change all rates together, and what came in one rush of the recording is spread over all wild times.",
         ),
@@ -220,6 +221,11 @@ def _size_lines(found: Calibration) -> list[str]:
         f"of the recording lies {sizes.foretold[0]:.3f} from the log-normal law of the other four and "
         f"{sizes.foretold[1]:.3f} from their quantiles, on average.",
     ]
+    if found.sells is not None:
+        said.append(
+            "Buyers' sizes and sellers' are of two laws (Kolmogorov-Smirnov), sellers' of median "
+            f"{figure(found.sells.median)} USD: each side has its own."
+        )
     if found.resting is None:
         said.append(
             "Too few resting orders were taken whole to tell their law: levels are filled by a few orders each."

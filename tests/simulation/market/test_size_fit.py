@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,7 +10,14 @@ import pytest
 
 from slipstream.lob.flow.sizes import quantile_mean
 from slipstream.simulation.market.observed import DEPTH_DTYPE, PRINT_DTYPE, QUOTE_DTYPE, Observed
-from slipstream.simulation.market.size_fit import Points, fit_sizes, quantile_points, resting_law, share_up_to
+from slipstream.simulation.market.size_fit import (
+    Points,
+    fit_sides,
+    fit_sizes,
+    quantile_points,
+    resting_law,
+    share_up_to,
+)
 from slipstream.simulation.market.terms import Grid
 
 
@@ -44,6 +52,24 @@ def test_quantiles_keep_lumps_the_mean_and_the_largest() -> None:
     assert share_up_to(points, np.array([5.0, 12.0, sizes.max()])) == pytest.approx([0.0, 0.4, 1.0], abs=0.03)
     weighted = quantile_points(np.array([10.0, 100.0]), np.array([3.0, 1.0]))
     assert at(weighted, 0.2) == pytest.approx(10.0) and at(weighted, 0.99) == pytest.approx(100.0)
+
+
+def test_sides_of_two_laws_are_told_apart() -> None:
+    rng = np.random.default_rng(7)
+    lots = np.round(rng.lognormal(6.0, 1.0, 2_000)) + 1.0
+    side = np.where(rng.random(2_000) < 0.5, 1, -1)
+    seen = queue(800.0, 20)
+
+    def sides(larger: float) -> tuple[float, float | None]:
+        sizes = np.where(side > 0, larger * lots, lots).astype(np.int64)
+        rows = [(k * 10**9, int(size), 100, int(way)) for k, (size, way) in enumerate(zip(sizes, side, strict=True))]
+        _, buys, sells = fit_sides(dataclasses.replace(seen, prints=np.array(rows, PRINT_DTYPE)))
+        return buys.median, sells.median if sells is not None else None
+
+    alike = sides(1.0)
+    assert alike[0] == pytest.approx(math.exp(6.0), rel=0.1) and alike[1] is None
+    apart = sides(3.0)
+    assert apart[1] is not None and apart[0] == pytest.approx(3.0 * apart[1], rel=0.15)
 
 
 def queue(median: float, orders: int) -> Observed:

@@ -57,6 +57,14 @@ def test_a_market_order_is_more_trades_where_resting_orders_are_smaller() -> Non
     assert fine.arrived == pytest.approx(2 * 0.5 * 1_800, rel=0.15)
 
 
+def test_sellers_take_what_they_take() -> None:
+    size, smaller = (Size(mean=mean, cv=0.0, quote=True) for mean in (400.0, 100.0))
+    seen = market({}, arrivals=Arrivals.poisson(0.5), takers=Takers(size=size, sell_size=smaller))
+    orders = seen.orders_taken()
+    worth = [float(np.median(orders["lots"][orders["side"] == side])) * 2.0 for side in (1, -1)]
+    assert worth == pytest.approx([400.0, 100.0], rel=0.02)
+
+
 def test_a_price_of_few_ticks_is_run_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     visits = []
     follow = watched_flow._follow

@@ -112,6 +112,7 @@ _TAKERS = [
     ("tilt_scale", np.float64),  # log price at which they lean so far
     ("take_reach", np.int64),  # ticks beyond the touch a taker goes; 0: any
     ("take_size", SIZE_DTYPE),
+    ("sell_size", SIZE_DTYPE),  # of those that sell
     ("informed", np.float64),  # share of the takers that know leader + basis
     ("cost", np.float64),  # what the book must be wrong by, beyond the best price, for them: a fraction
 ]

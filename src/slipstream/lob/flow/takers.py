@@ -33,7 +33,7 @@ def informed_order(book: Any, s: Any, ns: int) -> None:
     elif bid >= 0 and value + s.cost < math.log(price(s, bid)):
         limit = math.ceil(fractional_tick(s, math.exp(value + s.cost)))
         s.counts[INFORMED] += 1
-        take(book, s, SELL, min(bid, limit), lots(s, s.take_size, s.unit), ns)
+        take(book, s, SELL, min(bid, limit), lots(s, s.sell_size, s.unit), ns)
 
 
 @njit(cache=True)
@@ -54,5 +54,6 @@ def market_order(book: Any, s: Any, side: int, ns: int) -> None:
     limit = extreme_tick(book, side) if s.take_reach == 0 else max(1, best + side * s.take_reach)
     s.counts[TAKE] += 1
     before = book.fill_count
-    take(book, s, side, limit, lots(s, s.take_size, s.unit), ns)
+    size = lots(s, s.take_size, s.unit) if side > 0 else lots(s, s.sell_size, s.unit)
+    take(book, s, side, limit, size, ns)
     learn(s, side, taken_since(book, before))

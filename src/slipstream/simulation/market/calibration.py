@@ -37,7 +37,7 @@ from slipstream.simulation.market.flow_fit import DistanceRates, TakerFit, dista
 from slipstream.simulation.market.lead_lag import LeadLag, Pursuit, lead_lag, pursuit
 from slipstream.simulation.market.observed import Observed, check
 from slipstream.simulation.market.regimes import Regimes, fit_regimes
-from slipstream.simulation.market.size_fit import SizeFit, fit_sizes, resting_law
+from slipstream.simulation.market.size_fit import SizeFit, fit_sides, resting_law
 from slipstream.simulation.market.stylised import INTERVALS_S
 from slipstream.simulation.market.terms import Arrivals, FlowTerms, Makers, Size
 from slipstream.simulation.market.watched_flow import simulate
@@ -64,6 +64,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     aims: tuple[Aim, ...]
     terms: FlowTerms
     resting: Size | None = None
+    sells: SizeFit | None = None
 
 
 def _silent(_done: int, _of: int) -> None:
@@ -111,16 +112,19 @@ def calibrate(
         aims=tuple(Aim(name=name, recorded=wanted[name], simulated=had[name]) for name in wanted),
         terms=terms,
         resting=parts.resting,
+        sells=parts.sells,
     )
 
 
 def _parts(seen: Observed, rng: np.random.Generator, anchor: Observed | None) -> Parts:
     """Every part by itself."""
     takers = fit_takers(seen, rng)
-    orders = seen.orders_taken()
+    both, buys, sells = fit_sides(seen)
     return Parts(
         takers=takers,
-        sizes=fit_sizes(seen.prices(orders["tick"]) * orders["lots"] * seen.grid.lot),
+        sizes=both,
+        buys=buys,
+        sells=sells,
         resting=resting_law(seen),
         rates=distance_rates(seen),
         pursuit=pursuit(INTERVALS_S, variances(seen)),

@@ -30,10 +30,14 @@ MOST_NEAR = 64  # distances that count as within the spread
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was estimated. ``resting``: the law of single resting orders, where it could be seen."""
+    """What was estimated. ``sells``: None where both sides' sizes are of one law, ``buys``. ``resting``: the law of
+    single resting orders, where it could be seen.
+    """
 
     takers: TakerFit
     sizes: SizeFit
+    buys: SizeFit
+    sells: SizeFit | None
     resting: Size | None
     rates: DistanceRates | None
     pursuit: Pursuit
@@ -55,7 +59,8 @@ def first_terms(seen: Observed, parts: Parts) -> FlowTerms:
         grid=seen.grid,
         arrivals=_arrivals(parts.takers),
         takers=Takers(
-            size=sizes.size,
+            size=parts.buys.size,
+            sell_size=parts.sells.size if parts.sells is not None else None,
             tilt=min(MOST_TILT, max(0.0, 0.5 * lean)),
             tilt_scale=max(pull / 1e4, 1e-7),
             reach=LEVELS - 2,

@@ -75,6 +75,20 @@ def fit_sizes(sizes: npt.ArrayLike) -> SizeFit:
     )
 
 
+def fit_sides(seen: Observed) -> tuple[SizeFit, SizeFit, SizeFit | None]:
+    """The laws of all market orders, of those that buy and of those that sell, in quote currency.
+
+    The last is None, and that of buyers the law of all, unless the two sides' sizes are not of one law (two-sample
+    Kolmogorov-Smirnov). Raises ValueError for fewer than 20 orders.
+    """
+    orders = seen.orders_taken()
+    usd = seen.prices(orders["tick"]) * orders["lots"] * seen.grid.lot
+    both, buys, sells = fit_sizes(usd), usd[orders["side"] > 0], usd[orders["side"] < 0]
+    if min(len(buys), len(sells)) < LEAST_COMPLETE or stats.ks_2samp(buys, sells).pvalue >= REFUSED:
+        return both, both, None
+    return both, fit_sizes(buys), fit_sizes(sells)
+
+
 def quantile_points(sizes: Floats, weights: Floats | None = None) -> Points:
     """Points (share, size) of sizes that weigh so much each (None: the same)."""
     order = np.argsort(sizes, kind="stable")

@@ -86,10 +86,11 @@ class Takers(msgspec.Struct, frozen=True, kw_only=True):
     """Those who take. ``informed`` is the share that knows the value and trades only where the book is wrong by more
     than ``cost`` (a fraction); the others lean to where the leader goes by up to ``tilt``, fully at ``tilt_scale``.
 
-    ``reach``: ticks beyond the touch a market order goes, 0 for any.
+    ``reach``: ticks beyond the touch a market order goes, 0 for any. ``sell_size``: what sellers take, if not as much.
     """
 
     size: Size = Size()
+    sell_size: Size | None = None
     informed: float = 0.0
     cost: float = 0.0
     tilt: float = 0.0
@@ -189,7 +190,7 @@ def _fill(s: Any, terms: FlowTerms, seed: int, place: int) -> None:
     s["step_ns"] = terms.step_ns
     load_hawkes(s["arrivals"], terms.arrivals.mu, terms.arrivals.alpha, terms.arrivals.beta, seed * 1_000 + place)
     takers = terms.takers
-    s["take_size"] = _size(takers.size)
+    s["take_size"], s["sell_size"] = _size(takers.size), _size(takers.sell_size or takers.size)
     s["informed"], s["cost"], s["take_reach"] = takers.informed, takers.cost, takers.reach
     s["tilt"], s["tilt_scale"] = takers.tilt, takers.tilt_scale
     s["limit_size"] = _size(terms.limit_size)
