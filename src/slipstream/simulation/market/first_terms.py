@@ -18,7 +18,7 @@ from slipstream.simulation.market.regimes import Regimes
 from slipstream.simulation.market.size_fit import SizeFit, quantile_points
 from slipstream.simulation.market.terms import Arrivals, FlowTerms, Makers, Size, Takers, Value
 
-STEPS_NS = (50_000_000, 4_000_000_000)  # between which makers act
+STEPS_NS = (50_000_000, 1_000_000_000)  # between which makers act
 LEAN = 0.6826  # E[min(1, |z|) |z|] of a normal z: what takers earn who lean fully at one deviation
 MOST_TILT = 0.3  # more would make runs of one side that recordings do not have
 FORGOTTEN_S = 120.0  # in which the market forgets what takers taught it: the literature's, a recording cannot tell
