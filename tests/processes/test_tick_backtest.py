@@ -149,6 +149,9 @@ def test_a_tape_without_trades_and_an_anchor_of_a_part_of_the_time_are_said(fold
     asked = replace(asked, tick=TickTerms(tapes=(tmp_path / "hl_ETH",), anchor=str(anchor), funding="none"))
     found = " ".join(backtest(asked, quiet=True).findings)
     assert "hl_ETH HAS NO TRADES" in found and "ONLY 0.006 OF 0.050 HOURS ARE COMMON" in found
+    short = replace(asked.tick, anchor=str(tape(tmp_path / "empty", "ETHUSDT", seconds=0, venue="binance")))
+    with pytest.raises(ConfigError, match="binance_ETHUSDT: no row in it"):
+        backtest(replace(asked, tick=short), quiet=True)
     clean = " ".join(backtest(request(folder), quiet=True).findings)
     assert "HAS NO TRADES" not in clean and "ARE COMMON" not in clean
 

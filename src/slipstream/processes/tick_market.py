@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from slipstream.data.tape.merge import Merge
 from slipstream.data.tape.reader import Tape, open_tapes
 from slipstream.data.tape.touch import touch_tape
@@ -85,11 +87,7 @@ def open_markets(terms: TickTerms, names: Sequence[tuple[str, str]], seed: int) 
     with TemporaryDirectory(prefix="slipstream-") as folder:
         anchors = anchors_of(terms, homes, anchor_names, Path(folder))
         tapes = (*homes, *anchors)
-        begin = max(tape.header.first_ns for tape in tapes)
-        end = min(tape.header.last_ns for tape in tapes)
-        if begin >= end:
-            late = max(tapes, key=lambda tape: tape.header.first_ns)
-            raise ConfigError(f"{late.folder} begins after another tape has ended: give tapes of the same time")
+        begin, end = common_time(tapes)
         yield Markets(
             coins=tuple(tape.header.market.coin for tape in homes),
             homes=homes,
@@ -100,6 +98,22 @@ def open_markets(terms: TickTerms, names: Sequence[tuple[str, str]], seed: int) 
             begin_ns=begin,
             end_ns=end,
         )
+
+
+def common_time(tapes: Sequence[Tape]) -> tuple[int, int]:
+    """The exchange's times between which all tapes have rows. Raises ConfigError: there is no such time."""
+    for tape in tapes:
+        if not len(tape):
+            raise ConfigError(f"{tape.folder}: no row in it; convert its source again, or leave it out")
+    late = max(tapes, key=lambda tape: tape.header.first_ns)
+    early = min(tapes, key=lambda tape: tape.header.last_ns)
+    begin, end = late.header.first_ns, early.header.last_ns
+    if begin >= end:
+        times = [str(np.datetime64(ns, "ns").astype("datetime64[s]")) + "Z" for ns in (begin, end)]
+        raise ConfigError(
+            f"{late.folder} begins at {times[0]}, {early.folder} ended at {times[1]}: give tapes of the same time"
+        )
+    return begin, end
 
 
 def homes_of(folders: Sequence[Path], coins: Sequence[str]) -> tuple[Tape, ...]:
