@@ -160,7 +160,7 @@ def main() -> None:
     hawkes(judge, asked.hours, asked.seed)
     avellaneda(judge, asked.paths, asked.seed)
     print(f"\n{judge.count} figures, the largest |z| is {judge.worst:.2f}")
-    sys.exit(judge.worst >= MOST)
+    sys.exit(1 if judge.worst >= MOST else 0)
 
 
 if __name__ == "__main__":
