@@ -158,8 +158,8 @@ def queue_chapter(found: Sequence[QueueStats]) -> Chapter:
     )
     lines = (
         "Of what lay ahead and of the waits: lower quartile, median, upper quartile; the waits are those of orders that"
-        " were filled. Filled: the part of the orders that rested which was filled at all, by quarter of what lay ahead"
-        " of them.",
+        " were filled. Filled: the part of the places in queues (a change that joins a level anew takes another) in"
+        " which an order was filled at all, by quarter of what lay ahead.",
     )
     return Chapter(
         title="Orders, queues and fills", lines=lines, tables=(rows, waits, refused), words=("coin", "request")

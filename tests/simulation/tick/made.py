@@ -32,7 +32,8 @@ def told(seed: int, fills: int, markets: int = 2, seconds: int = 600, edge: floa
         market=market,
         exch_ns=grid[at],
         known_ns=grid[at] + 5_000_000,
-        placed_ns=grid[at] - rng.integers(1, 10**9, fills),
+        placed_ns=(placed := grid[at] - rng.integers(1, 10**9, fills)),
+        joined_ns=placed + 1,
         order=np.arange(fills, dtype=np.int64),
         side=side,
         px=px,
@@ -86,6 +87,7 @@ def asked(fills: Fills) -> Requests:
         kind=np.array(["place"] * n + ["place", "cancel"]),
         outcome=np.array(["done"] * n + ["would cross", "done"]),
         size=np.concatenate([fills.size * 2.0, [1.0, 0.0]]),
+        exch_ns=np.concatenate([fills.joined_ns, np.full(extra, START)]),
         order=np.concatenate([fills.order, [10**6, 10**6 + 1]]),
         ahead=np.concatenate([fills.queue * fills.px, [np.nan, np.nan]]),
     )

@@ -116,6 +116,8 @@ def test_the_part_that_is_filled_by_what_lay_ahead() -> None:
     short = np.argsort(ahead[:80])[:40]
     makers = run.fills.maker[short]
     assert found.by_queue == (makers[:20].mean(), makers[20:].mean(), 0.0, 0.0)
+    (moved,) = queue_stats(replace(run, requests=replace(run.requests, exch_ns=run.requests.exch_ns + 1)))
+    assert moved.by_queue == (0.0,) * 4, "filled from the place it had then, not from one that it left"
 
 
 def test_no_fills_no_figures() -> None:

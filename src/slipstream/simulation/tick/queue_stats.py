@@ -29,8 +29,8 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True):
 
     ``joined`` is what lay in front of the orders that came to rest when they did, ``ahead`` the same of those that were
     filled; ``by_queue`` is the part of the former that was filled at all, by quarter of what lay in front, least first
-    (NaN: fewer than four). A change that joins a level anew counts as an order. ``wait`` is the time from our sending
-    an order to each of its fills at the exchange, ``news`` from the fill to our knowing.
+    (NaN: fewer than four). A change that joins a level anew is another place in a queue. ``wait`` is the time from our
+    sending an order to each of its fills at the exchange, ``news`` from the fill to our knowing.
     ``filled`` is the part of the size accepted that was filled (of several coins, by their last mids),
     ``orders_filled`` the part of accepted orders with a fill. ``refused`` counts requests that were not done, by
     reason.
@@ -102,11 +102,13 @@ def _stats(told: Told, name: str, asked: Flags, hit: Flags) -> QueueStats:
 
 
 def _by_queue(requests: Requests, fills: Fills, asked: Flags) -> tuple[float, ...]:
-    """The part of the orders that rested which a maker fill reached, by quarter of what lay in front."""
+    """The part of the places in queues that a maker fill reached, by quarter of what lay in front."""
     rested = np.flatnonzero(asked & np.isfinite(requests.ahead))
     if rested.size < QUARTERS_OF_QUEUE:
         return (np.nan,) * QUARTERS_OF_QUEUE
-    hit = np.isin(requests.order[rested], fills.order[fills.maker])
+    reached = set(zip(fills.order[fills.maker].tolist(), fills.joined_ns[fills.maker].tolist(), strict=True))
+    places = zip(requests.order[rested].tolist(), requests.exch_ns[rested].tolist(), strict=True)
+    hit = np.array([place in reached for place in places])
     ranked = hit[np.argsort(requests.ahead[rested], kind="stable")]
     return tuple(float(part.mean()) for part in np.array_split(ranked, QUARTERS_OF_QUEUE))
 

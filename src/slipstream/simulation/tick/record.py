@@ -77,6 +77,7 @@ def told_of(
         kind=KINDS[sent["action"]],
         outcome=outcomes(sent["outcome"]),
         size=sent["lots"] * lots[sent["market"]],
+        exch_ns=sent["exch_ns"].astype(np.int64),
         order=sent["order"].astype(np.int64),
         ahead=_ahead(scales, sent),
     )
@@ -105,6 +106,7 @@ def fills_of(scales: Sequence[Scale], fills: Rows, marks: Floats, horizons_ns: t
         exch_ns=fills["exch_ns"].astype(np.int64),
         known_ns=fills["local_ns"].astype(np.int64),
         placed_ns=fills["placed_ns"].astype(np.int64),
+        joined_ns=fills["accepted_ns"].astype(np.int64),
         order=fills["order"].astype(np.int64),
         side=fills["side"].astype(np.int64),
         px=fills["price"].astype(np.float64),

@@ -22,14 +22,16 @@ class Fills:
 
     ``mid`` is the exchange's mid at the fill; ``marks`` (fills, horizons) are mids ``horizons_ns`` later, NaN where the
     tape ended before. ``fee`` is USD, negative for a rebate. ``queue`` is the size ahead when the order joined its
-    level (0: it was first), NaN for a taker. ``placed_ns`` and ``known_ns`` are our clock: when we sent the order and
-    when we heard of the fill. Raises ValueError on arrays of unequal length and fills out of order.
+    level (0: it was first), NaN for a taker; ``joined_ns`` is when that was. ``placed_ns`` and ``known_ns``
+    are our clock: when we sent the order and when we heard of the fill. Raises ValueError on arrays of unequal length
+    and fills out of order.
     """
 
     market: Longs
     exch_ns: Longs
     known_ns: Longs
     placed_ns: Longs
+    joined_ns: Longs
     order: Longs
     side: Longs
     px: Floats
@@ -43,7 +45,20 @@ class Fills:
 
     def __post_init__(self) -> None:
         n = self.market.size
-        for name in ("exch_ns", "known_ns", "placed_ns", "order", "side", "px", "size", "fee", "maker", "queue", "mid"):
+        for name in (
+            "exch_ns",
+            "known_ns",
+            "placed_ns",
+            "joined_ns",
+            "order",
+            "side",
+            "px",
+            "size",
+            "fee",
+            "maker",
+            "queue",
+            "mid",
+        ):
             if getattr(self, name).shape != (n,):
                 raise ValueError(f"fills: {name} has shape {getattr(self, name).shape}, markets are {n}")
         if self.marks.shape != (n, len(self.horizons_ns)):
@@ -117,7 +132,8 @@ class Requests:
     """What became of what was asked of the exchange, one entry a request.
 
     ``kind`` is "place", "cancel" or "modify"; ``outcome`` "done", or why not. ``size`` is what was asked, base coin.
-    ``order`` is the number by which fills name it; ``ahead`` is USD in front of it where it joined a level, else NaN.
+    ``order`` is the number by which fills name it; ``ahead`` is USD in front of it where it joined a level, else NaN,
+    ``exch_ns`` when it was executed.
     """
 
     market: Longs
@@ -125,6 +141,7 @@ class Requests:
     kind: npt.NDArray[np.str_]
     outcome: npt.NDArray[np.str_]
     size: Floats
+    exch_ns: Longs
     order: Longs
     ahead: Floats
 
