@@ -1,7 +1,7 @@
 """Every fill as hftbacktest 2.4.4 made it: a small random tape, one strategy, all queue models, both exchanges.
 
 What it filled is recorded in `hftbacktest_fills.npz` (benchmarks/peers/hftbacktest_reference.py); the tape is made
-anew. Strategy and market are those of `benchmarks/replay.py`, which times both engines on a larger tape.
+anew.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.replay import market, quote
+from slipstream.lob.replay.delay import constant
+from slipstream.lob.replay.fee_tiers import flat
+from slipstream.lob.replay.hook import ALO, BUY, DONE, FREE, OPEN, START, cancel, place, strategy
 from slipstream.lob.replay.random_tape import RandomTape
-from slipstream.lob.replay.replay import Replay
+from slipstream.lob.replay.replay import MarketTerms, Replay
 from slipstream.lob.replay.rows import DEPTH
 
 RECORDED = Path(__file__).with_name("hftbacktest_fills.npz")
@@ -46,8 +48,41 @@ def terms() -> dict[str, dict[str, Any]]:
     }
 
 
+@strategy
+def quote(sim: Any) -> None:
+    if sim.more != 0 or sim.event == START:
+        return
+    q = sim.quotes[0]
+    for k in range(2):
+        slot = sim.imemory[k] - 1
+        touch = q.bid_tick if k == 0 else q.ask_tick
+        if slot >= 0:
+            order = sim.orders[slot]
+            if order.state == FREE or order.state == DONE:
+                slot = -1
+                sim.imemory[k] = 0
+            elif order.tick != touch and order.state == OPEN:
+                cancel(sim, slot)
+        if slot < 0:
+            side = BUY - 2 * k
+            if sim.position[0] * side < sim.params[1] and q.bid_tick >= 0 and q.ask_tick >= 0:
+                sim.imemory[k] = place(sim, 0, side, touch, int(sim.params[0]), ALO, False) + 1
+
+
 def fills(rows: Any, case: dict[str, Any], chunk: int) -> Any:
-    replay = Replay([market(case)], quote, params=(case["lots"], case["most"]))
+    market = MarketTerms(
+        "random",
+        lot_size=1.0,
+        tick_size=case["tick_size"],
+        fees=flat(0.0, 0.0),
+        entry=constant(case["entry_ns"]),
+        response=constant(case["response_ns"]),
+        queue=case["queue"],
+        power=case["power"],
+        partial=case["partial"],
+        capped=False,
+    )
+    replay = Replay([market], quote, params=(case["lots"], case["most"]))
     for start in range(0, len(rows), chunk):
         replay.feed(rows[start : start + chunk])
     return replay.finish().fills
