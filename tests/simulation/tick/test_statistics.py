@@ -115,9 +115,11 @@ def test_the_part_that_is_filled_by_what_lay_ahead() -> None:
     assert found.joined.count == 80 and found.joined.middle == pytest.approx(np.nanmedian(ahead))
     short = np.argsort(ahead[:80])[:40]
     makers = run.fills.maker[short]
-    assert found.by_queue == (makers[:20].mean(), makers[20:].mean(), 0.0, 0.0)
+    assert found.by_queue == pytest.approx((makers[:20].mean(), makers[20:].mean(), 0.0, 0.0))
     (moved,) = queue_stats(replace(run, requests=replace(run.requests, exch_ns=run.requests.exch_ns + 1)))
     assert moved.by_queue == (0.0,) * 4, "filled from the place it had then, not from one that it left"
+    first = replace(run, requests=replace(run.requests, ahead=np.where(np.isfinite(ahead), 0.0, np.nan)))
+    assert queue_stats(first)[0].by_queue == pytest.approx((run.fills.maker.mean(),) * 4), "equal queues, equal parts"
 
 
 def test_no_fills_no_figures() -> None:

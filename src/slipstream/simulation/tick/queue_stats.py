@@ -102,14 +102,18 @@ def _stats(told: Told, name: str, asked: Flags, hit: Flags) -> QueueStats:
 
 
 def _by_queue(requests: Requests, fills: Fills, asked: Flags) -> tuple[float, ...]:
-    """The part of the places in queues that a maker fill reached, by quarter of what lay in front."""
+    """The part of the places in queues that a maker fill reached, by quarter of what lay in front.
+
+    Places with the same in front, such as all those that were first, count as their mean: no order divides them.
+    """
     rested = np.flatnonzero(asked & np.isfinite(requests.ahead))
     if rested.size < QUARTERS_OF_QUEUE:
         return (np.nan,) * QUARTERS_OF_QUEUE
     reached = set(zip(fills.order[fills.maker].tolist(), fills.joined_ns[fills.maker].tolist(), strict=True))
     places = zip(requests.order[rested].tolist(), requests.exch_ns[rested].tolist(), strict=True)
     hit = np.array([place in reached for place in places])
-    ranked = hit[np.argsort(requests.ahead[rested], kind="stable")]
+    _, alike, count = np.unique(requests.ahead[rested], return_inverse=True, return_counts=True)
+    ranked = (np.bincount(alike, hit) / count)[np.sort(alike)]
     return tuple(float(part.mean()) for part in np.array_split(ranked, QUARTERS_OF_QUEUE))
 
 
